@@ -10,6 +10,7 @@ mod login;
 mod memory;
 mod param;
 mod processor;
+mod pta_memory;
 mod result;
 mod uuid;
 
@@ -22,6 +23,7 @@ pub use login::Login;
 pub use memory::{OutOfRange, SharedMemory};
 pub use param::{BadRequest, Completion, Output, Outputs, Param, ParamKind, Params, Value};
 pub use processor::ProcessorId;
+pub use pta_memory::PtaMemory;
 pub use refusal::Refusal;
 pub use result::{Origin, TeeResult};
 pub use uuid::{ParseUuidError, Uuid};

@@ -1,0 +1,80 @@
+//! How the platform service reaches registers and memory: on the virtual board, in OP-TEE's core, on silicon.
+
+use rproc_abi::Refusal;
+use rproc_abi::refusal::{Fact, Place, Reason};
+use rproc_image::Sha256;
+use thiserror::Error;
+
+/// An access that the bus refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("the bus refused an access of {size} bytes at {address:#x}")]
+pub struct AccessError {
+    /// Physical address of the first byte.
+    pub address: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Physical memory and registers as the secure Cortex-A reaches them.
+pub trait Hardware {
+    /// Reads a 32-bit register.
+    fn read32(&mut self, address: u64) -> Result<u32, AccessError>;
+
+    /// Writes a 32-bit register.
+    fn write32(&mut self, address: u64, value: u32) -> Result<(), AccessError>;
+
+    /// Copies out of memory.
+    fn read_memory(&mut self, address: u64, into: &mut [u8]) -> Result<(), AccessError>;
+
+    /// Copies into memory.
+    fn write_memory(&mut self, address: u64, from: &[u8]) -> Result<(), AccessError>;
+
+    /// Fills memory with one value.
+    fn fill_memory(&mut self, address: u64, size: u64, byte: u8) -> Result<(), AccessError>;
+
+    /// SHA-256 of memory, where it lies. A port that can map memory does this without a copy.
+    fn hash_memory<H: Sha256>(&mut self, address: u64, size: u64) -> Result<[u8; 32], AccessError> {
+        let mut hash = H::default();
+        // OP-TEE's core has 8 KiB of stack a thread.
+        let mut window = [0; 1024];
+        let mut done = 0;
+        while done < size {
+            let len = (size - done).min(window.len() as u64);
+            let part = window.get_mut(..len as usize).unwrap_or_default();
+            self.read_memory(address + done, part)?;
+            hash.update(part);
+            done += len;
+        }
+        Ok(hash.finish())
+    }
+}
+
+/// Writes the bits of `mask` in a register and refuses to go on when they do not read back.
+pub fn write_checked<H: Hardware>(
+    hardware: &mut H,
+    address: u64,
+    mask: u32,
+    value: u32,
+) -> Result<(), Refusal> {
+    let old = hardware.read32(address).map_err(register_refusal)?;
+    hardware.write32(address, old & !mask | value & mask).map_err(register_refusal)?;
+    let now = hardware.read32(address).map_err(register_refusal)?;
+    if now & mask == value & mask {
+        Ok(())
+    } else {
+        Err(Refusal::new(Reason::RegisterReadBack)
+            .expected(Fact::Address(u64::from(value & mask)))
+            .found(Fact::Address(u64::from(now & mask)))
+            .at(Place::Register { address }))
+    }
+}
+
+/// The refusal for a register that the bus would not let us reach.
+pub(crate) fn register_refusal(error: AccessError) -> Refusal {
+    Refusal::new(Reason::RegisterAccess).at(Place::Register { address: error.address })
+}
+
+/// The refusal for memory that the bus would not let us reach.
+pub(crate) fn memory_refusal(error: AccessError) -> Refusal {
+    Refusal::new(Reason::MemoryAccess).found(Fact::Range { start: error.address, size: error.size })
+}

@@ -1,0 +1,53 @@
+//! What the platform service asks of the driver of one processor.
+
+use rproc_abi::{ProcessorId, Refusal};
+
+use crate::{Hardware, Region};
+
+/// The driver of one processor and of the firewall around its memory.
+///
+/// The service calls `close` before anything is written, `arm` before `release`, and `hold` before the memory is
+/// looked at again; the driver checks every register it relies on by reading it back.
+pub trait RemoteProcessor<H: Hardware> {
+    /// By which number the TEE service knows it.
+    fn id(&self) -> ProcessorId;
+
+    /// The memory that its firmware may use.
+    fn regions(&self) -> &[Region];
+
+    /// Closes all of the regions to everyone but the secure Cortex-A, whatever was set before.
+    fn close(&mut self, hardware: &mut H) -> Result<(), Refusal>;
+
+    /// Shares a region of kind [`Shared`](crate::RegionKind::Shared) with the normal world and the processor.
+    fn share(&mut self, hardware: &mut H, region: &Region) -> Result<(), Refusal>;
+
+    /// Takes a region of kind [`Shared`](crate::RegionKind::Shared) back, to load a segment to it.
+    fn unshare(&mut self, hardware: &mut H, region: &Region) -> Result<(), Refusal>;
+
+    /// Gives the regions back to the normal world. The service has wiped them.
+    fn open(&mut self, hardware: &mut H) -> Result<(), Refusal>;
+
+    /// A platform TLV of the authenticated image; one that the driver does not know is not for it.
+    fn platform_tlv(&mut self, kind: u32, value: &[u8]) -> Result<(), Refusal>;
+
+    /// Forgets what platform TLVs said.
+    fn forget(&mut self);
+
+    /// Where the processor will begin, device address of its vector table; refuses an image that cannot start.
+    fn boot_address(&self) -> Result<u64, Refusal>;
+
+    /// Hands the firmware's memory to the processor alone and lets it run.
+    fn release(&mut self, hardware: &mut H) -> Result<(), Refusal>;
+
+    /// Stops the processor and takes its memory back to the secure Cortex-A alone.
+    fn hold(&mut self, hardware: &mut H) -> Result<(), Refusal>;
+}
+
+/// The processors of one SoC.
+pub trait Soc<H: Hardware> {
+    /// The SoC's name, as image targets name it: lower-case ASCII, at most 27 bytes.
+    fn name(&self) -> &'static str;
+
+    /// The driver of a processor; `None` when the SoC has no such processor.
+    fn processor(&mut self, id: ProcessorId) -> Option<&mut dyn RemoteProcessor<H>>;
+}

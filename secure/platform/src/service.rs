@@ -1,0 +1,502 @@
+//! The platform service itself: its commands, and the order in which it lets them happen.
+
+use rproc_abi::platform::{Answer, Command, FORMAT_ELF, KeyInfo, PROTECTION_HASH_TABLE, Request};
+use rproc_abi::refusal::{Fact, Reason};
+use rproc_abi::{
+    BadRequest, Completion, OutOfRange, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult,
+};
+use rproc_image::Sha256;
+
+use crate::hardware::memory_refusal;
+use crate::{Hardware, KeyStore, Region, RegionKind, RemoteProcessor, SecurityCounters, Soc, translate};
+
+/// What the platform service did, for a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A processor's memory was closed to the normal world.
+    FirewallClosed {
+        /// Which processor.
+        processor: ProcessorId,
+        /// What is closed now; shared regions are opened again when nothing is loaded to them.
+        regions: &'a [Region],
+    },
+    /// A processor was let go.
+    Released {
+        /// Which processor.
+        processor: ProcessorId,
+        /// Device address of its vector table.
+        boot_address: u64,
+    },
+    /// A processor was stopped.
+    Held {
+        /// Which processor.
+        processor: ProcessorId,
+    },
+    /// A processor's memory was zeroed.
+    Wiped {
+        /// Which processor.
+        processor: ProcessorId,
+        /// Bytes.
+        size: u64,
+    },
+    /// A processor's memory was given back to the normal world.
+    FirewallOpened {
+        /// Which processor.
+        processor: ProcessorId,
+    },
+    /// Something was refused.
+    Refused {
+        /// Which processor.
+        processor: ProcessorId,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// Somebody who is told what the platform service did.
+pub trait Observer {
+    /// It did this.
+    fn event(&mut self, event: Event<'_>);
+}
+
+/// Nobody is told.
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&mut self, _: Event<'_>) {}
+}
+
+/// In which condition a processor and its memory are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    /// Held; the memory belongs to the normal world.
+    Open,
+    /// Held; the memory is closed and holds a load or a part of one.
+    Closed,
+    /// Running.
+    Running,
+    /// Held again after a run; the memory is closed and keeps what the run left, for a dump.
+    Stopped,
+}
+
+/// The platform service of one SoC.
+pub struct PlatformService<H, S, K, C, O> {
+    hardware: H,
+    soc: S,
+    keys: K,
+    counters: C,
+    observer: O,
+    /// Conditions of the processors seen so far; no SoC here has more than four.
+    conditions: [Option<(ProcessorId, Condition)>; 4],
+    refusal: Option<Refusal>,
+}
+
+impl<H, S, K, C, O> PlatformService<H, S, K, C, O>
+where
+    H: Hardware,
+    S: Soc<H>,
+    K: KeyStore,
+    C: SecurityCounters,
+    O: Observer,
+{
+    /// A service for a SoC whose processors are all held and whose memory is the normal world's.
+    pub fn new(hardware: H, soc: S, keys: K, counters: C, observer: O) -> Self {
+        Self { hardware, soc, keys, counters, observer, conditions: [None; 4], refusal: None }
+    }
+
+    /// Answers one call of the remoteproc TA, with `D` for SHA-256.
+    pub fn invoke<D: Sha256, M: SharedMemory>(
+        &mut self,
+        number: u32,
+        params: Params<PtaMemory<'_, M>>,
+    ) -> Completion {
+        let request = match Request::from_params(number, params) {
+            Ok(request) => request,
+            Err(bad) => return self.refused(ProcessorId(u32::MAX), bad_request(bad)),
+        };
+        let processor = request.processor;
+        // Asking for the last refusal must not replace it.
+        if let Command::GetRefusal { mut buffer } = request.command {
+            let Some(refusal) = self.refusal else { return Completion::failed(TeeResult::ITEM_NOT_FOUND) };
+            return match put(&mut buffer, &refusal.encode()) {
+                Ok(answer) => Completion::with(answer.outputs(number)),
+                Err(short) => short.completion(number),
+            };
+        }
+        self.refusal = None;
+        match self.execute::<D, M>(processor, request.command) {
+            Ok(answer) => Completion::with(answer.outputs(number)),
+            Err(Failure::Short(short)) => short.completion(number),
+            Err(Failure::Refused(refusal)) => self.refused(processor, refusal),
+        }
+    }
+
+    fn refused(&mut self, processor: ProcessorId, refusal: Refusal) -> Completion {
+        self.refusal = Some(refusal);
+        self.observer.event(Event::Refused { processor, refusal });
+        Completion::failed(refusal.result())
+    }
+
+    fn execute<D: Sha256, M: SharedMemory>(
+        &mut self,
+        id: ProcessorId,
+        command: Command<PtaMemory<'_, M>>,
+    ) -> Result<Answer, Failure> {
+        if self.soc.processor(id).is_none() {
+            return Err(Refusal::new(Reason::UnknownProcessor).found(Fact::Number(u64::from(id.0))).into());
+        }
+        Ok(match command {
+            Command::Capabilities => {
+                Answer::Capabilities { formats: FORMAT_ELF, protections: PROTECTION_HASH_TABLE }
+            }
+            Command::LoadImage { .. } => {
+                return Err(Refusal::new(Reason::UnsupportedImage)
+                    .expected("ELF in a signed container")
+                    .into());
+            }
+            Command::LoadSegment { data, address, digest } => {
+                let digest = digest.array::<32>().map_err(shared_refusal)?;
+                self.load_segment::<D, M>(id, &data, address, &digest)?;
+                Answer::Done
+            }
+            Command::SetMemory { address, size, byte } => {
+                self.set_memory(id, address, size, byte)?;
+                Answer::Done
+            }
+            Command::Start => {
+                self.start(id)?;
+                Answer::Done
+            }
+            Command::Stop => {
+                self.stop(id)?;
+                Answer::Done
+            }
+            Command::Translate { address, size } => {
+                let driver = driver(&mut self.soc, id)?;
+                Answer::Physical(translate(driver.regions(), address, size)?.1)
+            }
+            Command::VerifyDigest { key, digest, signature } => {
+                self.verify(&key, &digest, &signature)?;
+                Answer::Done
+            }
+            Command::Release => {
+                self.release(id)?;
+                Answer::Done
+            }
+            Command::ReadMemory { address, mut buffer } => {
+                self.read_memory(id, address, &mut buffer)?;
+                Answer::Size(buffer.size())
+            }
+            Command::PlatformTlv { kind, value } => {
+                self.expect(id, &[Condition::Open, Condition::Closed, Condition::Stopped])?;
+                let mut bytes = [0; 64];
+                let room = bytes
+                    .get_mut(..value.size())
+                    .ok_or_else(|| shared_refusal(OutOfRange { offset: 0, len: value.size(), size: 64 }))?;
+                value.read(0, room).map_err(shared_refusal)?;
+                driver(&mut self.soc, id)?.platform_tlv(kind, room)?;
+                Answer::Done
+            }
+            Command::SocName { mut buffer } => put(&mut buffer, self.soc.name().as_bytes())?,
+            Command::SecurityCounter => Answer::Counter(self.counters.get(id)?),
+            Command::RaiseSecurityCounter { value } => {
+                self.counters.raise(id, value)?;
+                Answer::Done
+            }
+            Command::Region { index } => {
+                let regions = driver(&mut self.soc, id)?.regions();
+                match usize::try_from(index).ok().and_then(|index| regions.get(index)) {
+                    Some(region) => Answer::Region { address: region.device, size: region.size },
+                    None => return Err(Failure::Short(Short::NoItem)),
+                }
+            }
+            // Answered before.
+            Command::GetRefusal { .. } => Answer::Done,
+        })
+    }
+
+    fn condition(&self, id: ProcessorId) -> Condition {
+        let known = self.conditions.iter().flatten().find(|(known, _)| *known == id);
+        known.map_or(Condition::Open, |(_, condition)| *condition)
+    }
+
+    fn set_condition(&mut self, id: ProcessorId, condition: Condition) {
+        let slot = self.conditions.iter().position(|slot| slot.is_some_and(|(known, _)| known == id));
+        let slot = slot.or_else(|| self.conditions.iter().position(Option::is_none));
+        if let Some(slot) = slot.and_then(|slot| self.conditions.get_mut(slot)) {
+            *slot = Some((id, condition));
+        }
+    }
+
+    fn expect(&self, id: ProcessorId, allowed: &[Condition]) -> Result<(), Refusal> {
+        let condition = self.condition(id);
+        if allowed.contains(&condition) {
+            return Ok(());
+        }
+        Err(match condition {
+            Condition::Running => Refusal::new(Reason::AlreadyStarted),
+            Condition::Open | Condition::Closed | Condition::Stopped => Refusal::new(Reason::NotLoaded),
+        })
+    }
+
+    /// Before the first byte: the processor held, its memory closed, and zero.
+    fn close(&mut self, id: ProcessorId) -> Result<(), Refusal> {
+        self.expect(id, &[Condition::Open, Condition::Closed, Condition::Stopped])?;
+        if self.condition(id) == Condition::Closed {
+            return Ok(());
+        }
+        // From here on the memory counts as closed, so that a failure half way ends in release, not in silence.
+        self.set_condition(id, Condition::Closed);
+        let driver = driver(&mut self.soc, id)?;
+        driver.hold(&mut self.hardware)?;
+        driver.close(&mut self.hardware)?;
+        self.observer.event(Event::FirewallClosed { processor: id, regions: driver.regions() });
+        wipe(driver, &mut self.hardware)?;
+        for region in shared_regions(driver) {
+            driver.share(&mut self.hardware, &region)?;
+        }
+        Ok(())
+    }
+
+    /// Runs `act` on the physical address of a range, with the region it lies in closed meanwhile.
+    fn with_range(
+        &mut self,
+        id: ProcessorId,
+        address: u64,
+        size: u64,
+        act: impl FnOnce(&mut H, u64) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
+        self.close(id)?;
+        let driver = driver(&mut self.soc, id)?;
+        let (region, physical) = translate(driver.regions(), address, size)?;
+        let region = *region;
+        match region.kind {
+            RegionKind::Firmware => act(&mut self.hardware, physical),
+            RegionKind::Shared => {
+                driver.unshare(&mut self.hardware, &region)?;
+                act(&mut self.hardware, physical)?;
+                driver.share(&mut self.hardware, &region)
+            }
+        }
+    }
+
+    fn load_segment<D: Sha256, M: SharedMemory>(
+        &mut self,
+        id: ProcessorId,
+        data: &PtaMemory<'_, M>,
+        address: u64,
+        expected: &[u8; 32],
+    ) -> Result<(), Refusal> {
+        let size = data.size() as u64;
+        self.with_range(id, address, size, |hardware, physical| {
+            // The one read of these bytes: straight to where they will run.
+            let mut window = [0; 1024];
+            let mut done = 0usize;
+            while done < data.size() {
+                let len = (data.size() - done).min(window.len());
+                let part = window.get_mut(..len).unwrap_or_default();
+                data.read(done, part).map_err(shared_refusal)?;
+                hardware.write_memory(physical + done as u64, part).map_err(memory_refusal)?;
+                done += len;
+            }
+            let found = hardware.hash_memory::<D>(physical, size).map_err(memory_refusal)?;
+            if found == *expected {
+                return Ok(());
+            }
+            hardware.fill_memory(physical, size, 0).map_err(memory_refusal)?;
+            Err(Refusal::new(Reason::SegmentDigest)
+                .expected(Fact::Digest(*expected))
+                .found(Fact::Digest(found)))
+        })
+    }
+
+    fn set_memory(&mut self, id: ProcessorId, address: u64, size: u64, byte: u8) -> Result<(), Refusal> {
+        self.with_range(id, address, size, |hardware, physical| {
+            hardware.fill_memory(physical, size, byte).map_err(memory_refusal)
+        })
+    }
+
+    fn read_memory<M: SharedMemory>(
+        &mut self,
+        id: ProcessorId,
+        address: u64,
+        buffer: &mut PtaMemory<'_, M>,
+    ) -> Result<(), Refusal> {
+        self.expect(id, &[Condition::Closed, Condition::Stopped])?;
+        let driver = driver(&mut self.soc, id)?;
+        let (_, physical) = translate(driver.regions(), address, buffer.size() as u64)?;
+        let mut window = [0; 1024];
+        let mut done = 0usize;
+        while done < buffer.size() {
+            let len = (buffer.size() - done).min(window.len());
+            let part = window.get_mut(..len).unwrap_or_default();
+            self.hardware.read_memory(physical + done as u64, part).map_err(memory_refusal)?;
+            buffer.write(done, part).map_err(shared_refusal)?;
+            done += len;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, id: ProcessorId) -> Result<(), Refusal> {
+        self.expect(id, &[Condition::Closed])?;
+        let driver = driver(&mut self.soc, id)?;
+        let boot_address = driver.boot_address()?;
+        if let Err(refusal) = driver.release(&mut self.hardware) {
+            // Half released is not released.
+            driver.hold(&mut self.hardware)?;
+            return Err(refusal);
+        }
+        self.set_condition(id, Condition::Running);
+        self.observer.event(Event::Released { processor: id, boot_address });
+        Ok(())
+    }
+
+    fn stop(&mut self, id: ProcessorId) -> Result<(), Refusal> {
+        if self.condition(id) != Condition::Running {
+            return Ok(());
+        }
+        driver(&mut self.soc, id)?.hold(&mut self.hardware)?;
+        self.set_condition(id, Condition::Stopped);
+        self.observer.event(Event::Held { processor: id });
+        Ok(())
+    }
+
+    fn release(&mut self, id: ProcessorId) -> Result<(), Refusal> {
+        self.stop(id)?;
+        let driver = driver(&mut self.soc, id)?;
+        driver.forget();
+        if self.condition(id) == Condition::Open {
+            return Ok(());
+        }
+        let driver = crate::service::driver(&mut self.soc, id)?;
+        // Nothing is given back that was not wiped: on a failure the memory stays closed.
+        driver.hold(&mut self.hardware)?;
+        driver.close(&mut self.hardware)?;
+        let size = wipe(driver, &mut self.hardware)?;
+        self.observer.event(Event::Wiped { processor: id, size });
+        driver.open(&mut self.hardware)?;
+        self.set_condition(id, Condition::Open);
+        self.observer.event(Event::FirewallOpened { processor: id });
+        Ok(())
+    }
+
+    fn verify<M: SharedMemory>(
+        &mut self,
+        key: &PtaMemory<'_, M>,
+        digest: &PtaMemory<'_, M>,
+        signature: &PtaMemory<'_, M>,
+    ) -> Result<(), Refusal> {
+        let mut room = [0; 8 + 256];
+        let key = copy(key, &mut room)?;
+        let key = KeyInfo::parse(key).ok_or(Refusal::new(Reason::BadRequest).expected("key information"))?;
+        let digest = digest.array::<32>().map_err(shared_refusal)?;
+        let mut room = [0; 512];
+        let size = signature.size();
+        let signature = copy(signature, &mut room).map_err(|_| {
+            Refusal::new(Reason::SignatureSize).expected(Fact::Size(512)).found(Fact::Size(size as u64))
+        })?;
+        self.keys.verify(key, &digest, signature)
+    }
+
+    /// The registers and memory below, for a port's own needs and for tests.
+    pub fn hardware(&mut self) -> &mut H {
+        &mut self.hardware
+    }
+}
+
+fn driver<H: Hardware, S: Soc<H>>(
+    soc: &mut S,
+    id: ProcessorId,
+) -> Result<&mut dyn RemoteProcessor<H>, Refusal> {
+    soc.processor(id).ok_or(Refusal::new(Reason::UnknownProcessor).found(Fact::Number(u64::from(id.0))))
+}
+
+fn shared_regions<H: Hardware>(driver: &dyn RemoteProcessor<H>) -> impl Iterator<Item = Region> + use<H> {
+    let mut shared = [None; 4];
+    let found = driver.regions().iter().filter(|region| region.kind == RegionKind::Shared);
+    for (slot, region) in shared.iter_mut().zip(found) {
+        *slot = Some(*region);
+    }
+    shared.into_iter().flatten()
+}
+
+fn wipe<H: Hardware>(driver: &dyn RemoteProcessor<H>, hardware: &mut H) -> Result<u64, Refusal> {
+    let mut total = 0;
+    for region in driver.regions() {
+        hardware.fill_memory(region.physical, region.size, 0).map_err(memory_refusal)?;
+        total += region.size;
+    }
+    Ok(total)
+}
+
+fn copy<'a, M: SharedMemory>(memory: &PtaMemory<'_, M>, room: &'a mut [u8]) -> Result<&'a [u8], Refusal> {
+    let size = room.len();
+    let part = room
+        .get_mut(..memory.size())
+        .ok_or_else(|| shared_refusal(OutOfRange { offset: 0, len: memory.size(), size }))?;
+    memory.read(0, part).map_err(shared_refusal)?;
+    Ok(part)
+}
+
+/// Answers that are no refusal of what was asked, only of how.
+enum Short {
+    /// The buffer is too small: this many bytes are needed.
+    Buffer(usize),
+    /// There is no item with this index.
+    NoItem,
+}
+
+impl Short {
+    fn completion(self, number: u32) -> Completion {
+        match self {
+            Self::Buffer(needed) => {
+                Completion { result: TeeResult::SHORT_BUFFER, outputs: Answer::Size(needed).outputs(number) }
+            }
+            Self::NoItem => Completion::failed(TeeResult::ITEM_NOT_FOUND),
+        }
+    }
+}
+
+enum Failure {
+    Short(Short),
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Short> for Failure {
+    fn from(short: Short) -> Self {
+        Self::Short(short)
+    }
+}
+
+fn put<M: SharedMemory>(buffer: &mut PtaMemory<'_, M>, bytes: &[u8]) -> Result<Answer, Short> {
+    match buffer.write(0, bytes) {
+        Ok(()) => Ok(Answer::Size(bytes.len())),
+        Err(_) => Err(Short::Buffer(bytes.len())),
+    }
+}
+
+fn shared_refusal(error: OutOfRange) -> Refusal {
+    Refusal::new(Reason::SharedMemory)
+        .expected(Fact::Size((error.offset as u64).saturating_add(error.len as u64)))
+        .found(Fact::Size(error.size as u64))
+}
+
+fn bad_request(bad: BadRequest) -> Refusal {
+    match bad {
+        BadRequest::UnknownCommand(number) => {
+            Refusal::new(Reason::BadRequest).found(Fact::Number(u64::from(number)))
+        }
+        BadRequest::ParamType { index, .. } => {
+            Refusal::new(Reason::BadRequest).found(Fact::Number(index as u64))
+        }
+        BadRequest::ParamRange { limit, found, .. } => {
+            Refusal::new(Reason::BadRequest).expected(Fact::Number(limit)).found(Fact::Number(found))
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! CA35SYSCFG: where the Cortex-M33 finds its vector table (RM0457, `CA35SYSCFG_M33_*`).
+
+use rproc_abi::Refusal;
+
+use crate::{Hardware, write_checked};
+
+const BASE: u64 = 0x4880_0000;
+const M33_TZEN_CR: u64 = BASE + 0x20a0;
+/// 1 starts the processor in its secure state.
+const CFG_SECEXT: u32 = 1 << 0;
+const M33_INITNSVTOR_CR: u64 = BASE + 0x20a8;
+
+/// Makes the processor start in the non-secure state at this vector table.
+pub(super) fn boot_non_secure<H: Hardware>(hardware: &mut H, vector_table: u32) -> Result<(), Refusal> {
+    write_checked(hardware, M33_TZEN_CR, CFG_SECEXT, 0)?;
+    write_checked(hardware, M33_INITNSVTOR_CR, u32::MAX, vector_table)
+}

@@ -1,0 +1,193 @@
+//! LOAD_FW: from a range of shared memory to firmware in place, all of it or nothing.
+
+use alloc::vec::Vec;
+
+use rproc_abi::refusal::{Fact, Place, Reason};
+use rproc_abi::service::TableLocation;
+use rproc_abi::{Refusal, SharedMemory};
+use rproc_image::{Authenticated, Image, Sha256, TlvKind};
+
+use crate::container::{MetadataCopy, shared_refusal};
+use crate::elf_metadata::ElfHead;
+use crate::observer::{Event, Observer, Unbound};
+use crate::plan::LoadPlan;
+use crate::platform::{Platform, PlatformClient};
+use crate::policy::Policy;
+use crate::resource_table;
+
+/// What a load leaves behind.
+pub(crate) struct LoadedFirmware {
+    pub(crate) resource_table: Option<TableLocation>,
+    /// The image's security counter, to be remembered once it runs.
+    pub(crate) security_counter: u32,
+}
+
+/// Loads the container. On failure the platform has wiped whatever was written.
+pub(crate) fn load<M: SharedMemory, H: Sha256, P: PlatformClient>(
+    shared: &M,
+    policy: Policy,
+    platform: &mut Platform<'_, P>,
+    observer: &mut impl Observer,
+) -> Result<LoadedFirmware, Refusal> {
+    // What an earlier run left, for a dump, ends here.
+    platform.release()?;
+    let loaded = authenticate_and_place::<M, H, P>(shared, policy, platform, observer);
+    if loaded.is_err() {
+        // The first reason counts; a platform that cannot wipe keeps the memory closed.
+        let _ = platform.release();
+    }
+    loaded
+}
+
+fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
+    shared: &M,
+    policy: Policy,
+    platform: &mut Platform<'_, P>,
+    observer: &mut impl Observer,
+) -> Result<LoadedFirmware, Refusal> {
+    let copy = MetadataCopy::take(shared)?;
+    let image = copy.authenticate::<H, P>(platform)?;
+    let security_counter = check_binding(&image, policy, platform, observer)?;
+    let images: Vec<Image> = image.images().collect();
+    let heads = take_heads::<M, H>(&image, &images, shared)?;
+    let plan = LoadPlan::make(&heads, platform)?;
+    check_boot_address(&image, &plan)?;
+    for tlv in image.platform_tlvs() {
+        if tlv.kind == TlvKind::BOOT_ADDRESS || tlv.kind == TlvKind::BOOT_SECURE {
+            platform.platform_tlv(tlv.kind.0, tlv.value)?;
+        }
+    }
+    for segment in plan.segments() {
+        let data =
+            shared.part(segment.offset as usize, segment.file_size as usize).map_err(shared_refusal)?;
+        if segment.file_size > 0 {
+            platform
+                .load_segment(data, segment.address, &segment.digest)
+                .map_err(|refusal| refusal.at(segment.place()))?;
+        }
+        if segment.memory_size > segment.file_size {
+            platform
+                .zero(segment.address + segment.file_size, segment.memory_size - segment.file_size)
+                .map_err(|refusal| refusal.at(segment.place()))?;
+        }
+        observer.event(Event::SegmentLoaded {
+            processor: platform.processor,
+            image: segment.image,
+            index: segment.index,
+            address: segment.address,
+            file_size: segment.file_size,
+            memory_size: segment.memory_size,
+        });
+    }
+    let table = resource_table::find(&image, &plan, platform)?;
+    observer.event(Event::Loaded {
+        processor: platform.processor,
+        resource_table: table.location,
+        derived: table.derived,
+    });
+    Ok(LoadedFirmware { resource_table: table.location, security_counter })
+}
+
+/// Holds the image against this processor, this SoC, its counter and the policy.
+fn check_binding<P: PlatformClient>(
+    image: &Authenticated<'_>,
+    policy: Policy,
+    platform: &mut Platform<'_, P>,
+    observer: &mut impl Observer,
+) -> Result<u32, Refusal> {
+    let target = image.target();
+    let counter = image.security_counter();
+    let unbound = Unbound {
+        target: target.is_none(),
+        security_counter: counter.is_none(),
+        elf_metadata: image.elf_metadata_digest(0).is_none(),
+        resource_table: image.resource_table().is_none(),
+    };
+    observer.event(Event::Authenticated {
+        processor: platform.processor,
+        algorithm: image.signature_algorithm(),
+        key: image.tlvs().get_array(TlvKind::KEY_FINGERPRINT).map_err(Refusal::from)?,
+        soc: target.map(|target| target.soc),
+        security_counter: counter,
+        unbound,
+    });
+    if policy == Policy::Strict {
+        for (missing, kind) in [
+            (unbound.target, TlvKind::TARGET),
+            (unbound.security_counter, TlvKind::SECURITY_COUNTER),
+            (unbound.elf_metadata, TlvKind::ELF_METADATA_DIGEST),
+            (unbound.resource_table, TlvKind::RESOURCE_TABLE),
+        ] {
+            if missing {
+                return Err(Refusal::new(Reason::NotBound)
+                    .expected(Fact::words(kind.name()))
+                    .at(Place::Tlv { kind: kind.0 }));
+            }
+        }
+    }
+    if let Some(target) = target {
+        let at = Place::Tlv { kind: TlvKind::TARGET.0 };
+        if target.processor != platform.processor.0 {
+            let name = |id: u32| match rproc_abi::ProcessorId(id).name() {
+                Some(name) => Fact::words(name),
+                None => Fact::Number(u64::from(id)),
+            };
+            return Err(Refusal::new(Reason::WrongProcessor)
+                .expected(name(platform.processor.0))
+                .found(name(target.processor))
+                .at(at));
+        }
+        let mut room = [0; 32];
+        match platform.soc_name(&mut room)? {
+            Some(soc) if soc == target.soc => {}
+            Some(soc) => {
+                return Err(Refusal::new(Reason::WrongSoc).expected(soc).found(target.soc).at(at));
+            }
+            // A platform that does not tell: nothing can be held against it.
+            None if policy == Policy::Compatible => {}
+            None => return Err(Refusal::new(Reason::WrongSoc).found(target.soc).at(at)),
+        }
+    }
+    let counter = counter.unwrap_or(0);
+    let lowest = platform.security_counter()?.unwrap_or(0);
+    if counter < lowest {
+        return Err(Refusal::new(Reason::Rollback)
+            .expected(Fact::Number(u64::from(lowest)))
+            .found(Fact::Number(u64::from(counter)))
+            .at(Place::Tlv { kind: TlvKind::SECURITY_COUNTER.0 }));
+    }
+    Ok(counter)
+}
+
+fn take_heads<'a, M: SharedMemory, H: Sha256>(
+    image: &Authenticated<'a>,
+    images: &[Image],
+    shared: &M,
+) -> Result<Vec<(Image, ElfHead<'a>)>, Refusal> {
+    let mut table = image.hash_table();
+    let mut heads = Vec::with_capacity(images.len());
+    for elf in images {
+        let bound = image.elf_metadata_digest(elf.index);
+        heads.push((*elf, ElfHead::take::<M, H>(shared, elf, &mut table, bound)?));
+    }
+    if !table.is_empty() {
+        // Entries that no image claims were signed to be loaded and would not be.
+        return Err(Refusal::new(Reason::SegmentTableChanged)
+            .expected(Fact::Number(0))
+            .found(Fact::Number(table.len() as u64)));
+    }
+    Ok(heads)
+}
+
+/// The vector table must be among what was loaded: anything else is zero or not ours.
+fn check_boot_address(image: &Authenticated<'_>, plan: &LoadPlan) -> Result<(), Refusal> {
+    let Some(address) = image.boot_address() else { return Ok(()) };
+    // The initial stack pointer and the reset vector, at least.
+    if plan.segments().iter().any(|segment| segment.holds(u64::from(address), 8)) {
+        return Ok(());
+    }
+    Err(Refusal::new(Reason::BootAddressOutside)
+        .expected(Fact::words("inside one loaded segment"))
+        .found(Fact::Address(u64::from(address)))
+        .at(Place::Tlv { kind: TlvKind::BOOT_ADDRESS.0 }))
+}

@@ -1,0 +1,192 @@
+//! The service's view of the platform service: typed calls, over whatever way a port has to reach it.
+
+use rproc_abi::platform::{Answer, Command, KeyInfo, Request};
+use rproc_abi::refusal::Reason;
+use rproc_abi::{Completion, OutOfRange, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult};
+
+/// A way to call the platform service.
+pub trait PlatformClient {
+    /// Calls a command. Memory of the normal world is passed on as it is, unread.
+    fn invoke<M: SharedMemory>(&mut self, number: u32, params: Params<PtaMemory<'_, M>>) -> Completion;
+}
+
+/// Shared memory that cannot exist, for calls that pass none on.
+pub(crate) enum Nothing {}
+
+impl SharedMemory for Nothing {
+    fn size(&self) -> usize {
+        match *self {}
+    }
+
+    fn read(&self, _: usize, _: &mut [u8]) -> Result<(), OutOfRange> {
+        match *self {}
+    }
+
+    fn write(&self, _: usize, _: &[u8]) -> Result<(), OutOfRange> {
+        match *self {}
+    }
+
+    fn part(&self, _: usize, _: usize) -> Result<Self, OutOfRange> {
+        match *self {}
+    }
+}
+
+/// The platform service, for one processor.
+pub(crate) struct Platform<'p, P> {
+    client: &'p mut P,
+    pub(crate) processor: ProcessorId,
+}
+
+impl<'p, P: PlatformClient> Platform<'p, P> {
+    pub(crate) fn new(client: &'p mut P, processor: ProcessorId) -> Self {
+        Self { client, processor }
+    }
+
+    fn call<M: SharedMemory>(&mut self, command: Command<PtaMemory<'_, M>>) -> Result<Answer, Refusal> {
+        let (number, params) = Request { processor: self.processor, command }.into_params();
+        let completion = self.client.invoke(number, params);
+        if !completion.result.is_success() {
+            return Err(self.reason(completion.result));
+        }
+        Answer::from_outputs(number, &completion.outputs).ok_or(Refusal::new(Reason::PlatformFailed))
+    }
+
+    /// Why the platform refused: its own words where it has them, else what its result code says.
+    fn reason(&mut self, result: TeeResult) -> Refusal {
+        let mut bytes = [0; Refusal::ENCODED_SIZE];
+        let command =
+            Command::<PtaMemory<'_, Nothing>>::GetRefusal { buffer: PtaMemory::PrivateMut(&mut bytes) };
+        let (number, params) = Request { processor: self.processor, command }.into_params();
+        if self.client.invoke(number, params).result.is_success()
+            && let Some(refusal) = Refusal::decode(&bytes)
+            && refusal.result() == result
+        {
+            return refusal;
+        }
+        let reason = match result {
+            TeeResult::SIGNATURE_INVALID => Reason::SignatureInvalid,
+            TeeResult::SECURITY => Reason::SegmentDigest,
+            TeeResult::ACCESS_DENIED => Reason::AddressOutsideRegions,
+            TeeResult::NOT_SUPPORTED => Reason::UnknownProcessor,
+            TeeResult::BAD_STATE => Reason::WrongState,
+            TeeResult::BAD_PARAMETERS | TeeResult::NOT_IMPLEMENTED => Reason::BadRequest,
+            _ => Reason::PlatformFailed,
+        };
+        Refusal::new(reason)
+    }
+
+    fn plain(&mut self, command: Command<PtaMemory<'_, Nothing>>) -> Result<Answer, Refusal> {
+        self.call(command)
+    }
+
+    /// Refuses a processor that the platform does not have.
+    pub(crate) fn check_processor(&mut self) -> Result<(), Refusal> {
+        self.plain(Command::Capabilities).map(drop)
+    }
+
+    /// Copies a part of the container to device memory and keeps it only if its digest is right.
+    pub(crate) fn load_segment<M: SharedMemory>(
+        &mut self,
+        data: M,
+        address: u64,
+        digest: &[u8; 32],
+    ) -> Result<(), Refusal> {
+        let digest = PtaMemory::Private(digest);
+        self.call(Command::LoadSegment { data: PtaMemory::Shared(data), address, digest }).map(drop)
+    }
+
+    pub(crate) fn zero(&mut self, address: u64, size: u64) -> Result<(), Refusal> {
+        self.plain(Command::SetMemory { address, size, byte: 0 }).map(drop)
+    }
+
+    pub(crate) fn start(&mut self) -> Result<(), Refusal> {
+        self.plain(Command::Start).map(drop)
+    }
+
+    pub(crate) fn stop(&mut self) -> Result<(), Refusal> {
+        self.plain(Command::Stop).map(drop)
+    }
+
+    pub(crate) fn release(&mut self) -> Result<(), Refusal> {
+        self.plain(Command::Release).map(drop)
+    }
+
+    pub(crate) fn translate(&mut self, address: u64, size: u64) -> Result<u64, Refusal> {
+        match self.plain(Command::Translate { address, size })? {
+            Answer::Physical(physical) => Ok(physical),
+            _ => Err(Refusal::new(Reason::PlatformFailed)),
+        }
+    }
+
+    pub(crate) fn verify_digest(
+        &mut self,
+        key: KeyInfo<'_>,
+        digest: &[u8; 32],
+        signature: &[u8],
+    ) -> Result<(), Refusal> {
+        let mut bytes = alloc::vec::Vec::with_capacity(8 + key.info.len());
+        bytes.extend_from_slice(&key.head());
+        bytes.extend_from_slice(key.info);
+        self.plain(Command::VerifyDigest {
+            key: PtaMemory::Private(&bytes),
+            digest: PtaMemory::Private(digest),
+            signature: PtaMemory::Private(signature),
+        })
+        .map(drop)
+    }
+
+    /// Copies device memory out.
+    pub(crate) fn read_memory(&mut self, address: u64, into: &mut [u8]) -> Result<(), Refusal> {
+        self.plain(Command::ReadMemory { address, buffer: PtaMemory::PrivateMut(into) }).map(drop)
+    }
+
+    /// Passes a platform TLV on; a platform that takes none is none the worse.
+    pub(crate) fn platform_tlv(&mut self, kind: u32, value: &[u8]) -> Result<(), Refusal> {
+        optional(self.plain(Command::PlatformTlv { kind, value: PtaMemory::Private(value) })).map(drop)
+    }
+
+    /// The SoC's name into `room`; `None` where the platform does not tell.
+    pub(crate) fn soc_name<'r>(&mut self, room: &'r mut [u8; 32]) -> Result<Option<&'r str>, Refusal> {
+        let buffer = PtaMemory::PrivateMut(&mut room[..]);
+        let Some(answer) = optional(self.plain(Command::SocName { buffer }))? else { return Ok(None) };
+        let Answer::Size(size) = answer else { return Err(Refusal::new(Reason::PlatformFailed)) };
+        Ok(room.get(..size).and_then(|name| core::str::from_utf8(name).ok()))
+    }
+
+    /// The lowest counter that an image may have; `None` where the platform keeps none.
+    pub(crate) fn security_counter(&mut self) -> Result<Option<u32>, Refusal> {
+        match optional(self.plain(Command::SecurityCounter))? {
+            None => Ok(None),
+            Some(Answer::Counter(counter)) => Ok(Some(counter)),
+            Some(_) => Err(Refusal::new(Reason::PlatformFailed)),
+        }
+    }
+
+    pub(crate) fn raise_security_counter(&mut self, value: u32) -> Result<(), Refusal> {
+        self.plain(Command::RaiseSecurityCounter { value }).map(drop)
+    }
+
+    /// The n-th range of device memory, address and size; `None` past the last.
+    pub(crate) fn region(&mut self, index: u32) -> Result<Option<(u64, u64)>, Refusal> {
+        let command = Command::<PtaMemory<'_, Nothing>>::Region { index };
+        let (number, params) = Request { processor: self.processor, command }.into_params();
+        let completion = self.client.invoke(number, params);
+        match completion.result {
+            TeeResult::ITEM_NOT_FOUND => Ok(None),
+            result if result.is_success() => match Answer::from_outputs(number, &completion.outputs) {
+                Some(Answer::Region { address, size }) => Ok(Some((address, size))),
+                _ => Err(Refusal::new(Reason::PlatformFailed)),
+            },
+            result => Err(self.reason(result)),
+        }
+    }
+}
+
+/// A command that upstream's platform service does not know is not a failure, only nothing.
+fn optional(answer: Result<Answer, Refusal>) -> Result<Option<Answer>, Refusal> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(refusal) if refusal.reason == Reason::BadRequest => Ok(None),
+        Err(refusal) => Err(refusal),
+    }
+}

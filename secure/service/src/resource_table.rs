@@ -1,0 +1,114 @@
+//! Where the resource table of a loaded firmware is: as the image binds it, or as its authenticated content shows it.
+
+use rproc_abi::Refusal;
+use rproc_abi::refusal::{Fact, Place, Reason};
+use rproc_abi::service::TableLocation;
+use rproc_elf::resource_table::{ResourceTable, layout::HEADER_SIZE, probe};
+use rproc_image::{Authenticated, TlvKind};
+
+use crate::container::zeroed;
+use crate::plan::{LoadPlan, PlannedSegment};
+use crate::platform::{Platform, PlatformClient};
+
+/// The largest resource table that is accepted.
+const TABLE_LIMIT: u64 = 4096;
+
+/// A table that was found, and how.
+#[derive(Clone, Copy)]
+pub(crate) struct FoundTable {
+    pub(crate) location: Option<TableLocation>,
+    /// Found by looking, not given by the image.
+    pub(crate) derived: bool,
+}
+
+/// Finds the table. Everything is in the processor's memory by now, and its digests were right.
+pub(crate) fn find<P: PlatformClient>(
+    image: &Authenticated<'_>,
+    plan: &LoadPlan,
+    platform: &mut Platform<'_, P>,
+) -> Result<FoundTable, Refusal> {
+    let at = Place::Tlv { kind: TlvKind::RESOURCE_TABLE.0 };
+    match image.resource_table() {
+        Some(bound) if bound.size == 0 => Ok(FoundTable { location: None, derived: false }),
+        Some(bound) => {
+            let (address, size) = (u64::from(bound.address), u64::from(bound.size));
+            let range = Fact::Range { start: address, size };
+            if size > TABLE_LIMIT {
+                return Err(Refusal::new(Reason::BadResourceTable)
+                    .expected(Fact::Size(TABLE_LIMIT))
+                    .found(range)
+                    .at(at));
+            }
+            if !plan.segments().iter().any(|segment| segment.holds(address, size)) {
+                return Err(Refusal::new(Reason::BadResourceTable)
+                    .expected(Fact::words("inside one loaded segment"))
+                    .found(range)
+                    .at(at));
+            }
+            let mut table = zeroed(size as usize)?;
+            platform.read_memory(address, &mut table)?;
+            check(&table).ok_or(Refusal::new(Reason::BadResourceTable).found(range).at(at))?;
+            Ok(FoundTable { location: Some(locate(platform, address, size)?), derived: false })
+        }
+        None => {
+            let mut found = None;
+            for segment in plan.segments() {
+                search(segment, platform, &mut found)?;
+            }
+            let location = match found {
+                Some((address, size)) => Some(locate(platform, address, size)?),
+                None => None,
+            };
+            Ok(FoundTable { location, derived: true })
+        }
+    }
+}
+
+fn check(bytes: &[u8]) -> Option<()> {
+    let table = ResourceTable::parse(bytes).ok()?;
+    table.entries().all(|entry| entry.is_ok()).then_some(())
+}
+
+fn locate<P: PlatformClient>(
+    platform: &mut Platform<'_, P>,
+    address: u64,
+    size: u64,
+) -> Result<TableLocation, Refusal> {
+    Ok(TableLocation { address: platform.translate(address, size)?, size })
+}
+
+/// Looks for a resource table at every word of a segment's file bytes; a second one, anywhere, is one too many.
+fn search<P: PlatformClient>(
+    segment: &PlannedSegment,
+    platform: &mut Platform<'_, P>,
+    found: &mut Option<(u64, u64)>,
+) -> Result<(), Refusal> {
+    const STEP: u64 = 4096;
+    let mut window = zeroed((STEP + TABLE_LIMIT) as usize)?;
+    let mut start = 0;
+    while start < segment.file_size {
+        let len = (segment.file_size - start).min(STEP + TABLE_LIMIT) as usize;
+        let bytes = window.get_mut(..len).unwrap_or_default();
+        if platform.read_memory(segment.address + start, bytes).is_err() {
+            // A platform that does not read memory out: no table is better than one that nobody vouches for.
+            return Ok(());
+        }
+        for at in (0..len.min(STEP as usize)).step_by(4) {
+            let Some(candidate) = bytes.get(at..).filter(|rest| rest.len() >= HEADER_SIZE) else { break };
+            // Version 1 in the first word: all but a few words fail here.
+            if candidate.first_chunk() != Some(&1u32.to_le_bytes()) {
+                continue;
+            }
+            let Some(size) = probe(candidate) else { continue };
+            let place = (segment.address + start + at as u64, size as u64);
+            if let Some(first) = found.replace(place) {
+                return Err(Refusal::new(Reason::AmbiguousResourceTable)
+                    .expected(Fact::Range { start: first.0, size: first.1 })
+                    .found(Fact::Range { start: place.0, size: place.1 })
+                    .at(segment.place()));
+            }
+        }
+        start += STEP;
+    }
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! The Trusted Application's entry points: who may open it, and which command is allowed in which state.
+
+use alloc::collections::BTreeMap;
+
+use rproc_abi::refusal::{Fact, Reason};
+use rproc_abi::service::{Request, buffer_outputs, opened_for};
+use rproc_abi::{Completion, Login, Params, ProcessorId, Refusal, SharedMemory, TeeResult};
+use rproc_image::Sha256;
+
+use crate::coredump::{self, Dump};
+use crate::loader::{self, LoadedFirmware};
+use crate::observer::{Event, Observer};
+use crate::platform::{Platform, PlatformClient};
+use crate::policy::Policy;
+
+/// The cryptography that the service itself needs; signatures are the platform's business, which has the keys.
+pub trait Crypto {
+    /// SHA-256.
+    type Sha256: Sha256;
+}
+
+/// In which state a processor is (the table in `docs/protocol.md`).
+enum State {
+    /// Nothing is loaded; after a run the memory is kept for a dump until the next load or release.
+    Off { dump: bool },
+    /// Authenticated and in place.
+    Loaded(LoadedFirmware),
+    /// Running.
+    Started(LoadedFirmware),
+}
+
+/// The remoteproc service: one instance for every processor and every session.
+pub struct Service<P, C, O> {
+    platform: P,
+    policy: Policy,
+    observer: O,
+    states: BTreeMap<ProcessorId, State>,
+    refusal: Option<(ProcessorId, Refusal)>,
+    crypto: core::marker::PhantomData<C>,
+}
+
+impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
+    /// A service with every processor off.
+    pub fn new(platform: P, policy: Policy, observer: O) -> Self {
+        let (states, refusal) = (BTreeMap::new(), None);
+        Self { platform, policy, observer, states, refusal, crypto: core::marker::PhantomData }
+    }
+
+    /// Somebody wants a session. Only the normal world's kernel gets one, and only for a processor that exists.
+    pub fn open_session<M>(&mut self, login: Login, params: Params<M>) -> Result<(), TeeResult> {
+        let processor = opened_for(params).map_err(TeeResult::from)?;
+        let allowed = if login == Login::ReeKernel {
+            Platform::new(&mut self.platform, processor).check_processor()
+        } else {
+            Err(Refusal::new(Reason::NotKernel)
+                .expected(Fact::Address(u64::from(Login::ReeKernel.code())))
+                .found(Fact::Address(u64::from(login.code()))))
+        };
+        allowed.map_err(|refusal| self.note(processor, refusal))
+    }
+
+    /// Answers one command.
+    pub fn invoke<M: SharedMemory>(&mut self, command: u32, params: Params<M>) -> Completion {
+        let request = match Request::from_params(command, params) {
+            Ok(request) => request,
+            Err(bad) => return Completion::failed(bad.into()),
+        };
+        let processor = request.processor();
+        let answer = match request {
+            Request::GetRefusal { buffer, .. } => return self.last_refusal(processor, &buffer),
+            Request::LoadFirmware { image, .. } => self.load(processor, &image),
+            Request::StartFirmware { .. } => self.start(processor),
+            Request::StopFirmware { .. } => self.stop(processor),
+            Request::GetResourceTable { .. } => self.resource_table(processor),
+            Request::GetCoredump { buffer, .. } => self.coredump(processor, &buffer),
+            Request::ReleaseFirmware { .. } => self.release(processor),
+        };
+        answer.unwrap_or_else(|refusal| Completion::failed(self.note(processor, refusal)))
+    }
+
+    fn note(&mut self, processor: ProcessorId, refusal: Refusal) -> TeeResult {
+        self.refusal = Some((processor, refusal));
+        self.observer.event(Event::Refused { processor, refusal });
+        refusal.result()
+    }
+
+    fn last_refusal<M: SharedMemory>(&self, processor: ProcessorId, buffer: &M) -> Completion {
+        match self.refusal {
+            Some((refused, refusal)) if refused == processor => {
+                let result = match buffer.write(0, &refusal.encode()) {
+                    Ok(()) => TeeResult::SUCCESS,
+                    Err(_) => TeeResult::SHORT_BUFFER,
+                };
+                Completion { result, outputs: buffer_outputs(Refusal::ENCODED_SIZE) }
+            }
+            _ => Completion::failed(TeeResult::ITEM_NOT_FOUND),
+        }
+    }
+
+    /// The platform and the state of a processor that the platform has; ids that it has not leave no trace.
+    fn known(&mut self, processor: ProcessorId) -> Result<(Platform<'_, P>, &mut State, &mut O), Refusal> {
+        let mut platform = Platform::new(&mut self.platform, processor);
+        platform.check_processor()?;
+        let state = self.states.entry(processor).or_insert(State::Off { dump: false });
+        Ok((platform, state, &mut self.observer))
+    }
+
+    fn load<M: SharedMemory>(&mut self, processor: ProcessorId, image: &M) -> Result<Completion, Refusal> {
+        let policy = self.policy;
+        let (mut platform, state, observer) = self.known(processor)?;
+        match state {
+            State::Started(_) => return Err(Refusal::new(Reason::AlreadyStarted)),
+            State::Loaded(_) => return Ok(Completion::DONE),
+            State::Off { .. } => {}
+        }
+        // A load that fails leaves nothing to dump either.
+        *state = State::Off { dump: false };
+        *state = State::Loaded(loader::load::<M, C::Sha256, P>(image, policy, &mut platform, observer)?);
+        Ok(Completion::DONE)
+    }
+
+    fn start(&mut self, processor: ProcessorId) -> Result<Completion, Refusal> {
+        let (mut platform, state, observer) = self.known(processor)?;
+        match core::mem::replace(state, State::Off { dump: false }) {
+            State::Off { dump } => {
+                *state = State::Off { dump };
+                return Err(Refusal::new(Reason::NotLoaded));
+            }
+            State::Started(firmware) => *state = State::Started(firmware),
+            State::Loaded(firmware) => {
+                if let Err(refusal) = platform.start() {
+                    *state = State::Loaded(firmware);
+                    return Err(refusal);
+                }
+                let raised = raise(&mut platform, firmware.security_counter);
+                *state = State::Started(firmware);
+                observer.event(Event::Started { processor });
+                raised?;
+            }
+        }
+        Ok(Completion::DONE)
+    }
+
+    fn stop(&mut self, processor: ProcessorId) -> Result<Completion, Refusal> {
+        let (mut platform, state, observer) = self.known(processor)?;
+        match state {
+            State::Off { .. } => {}
+            State::Loaded(_) => return Err(Refusal::new(Reason::NotStarted)),
+            State::Started(_) => {
+                platform.stop()?;
+                *state = State::Off { dump: true };
+                observer.event(Event::Stopped { processor });
+            }
+        }
+        Ok(Completion::DONE)
+    }
+
+    fn resource_table(&mut self, processor: ProcessorId) -> Result<Completion, Refusal> {
+        let (_, state, _) = self.known(processor)?;
+        match state {
+            State::Off { .. } => Err(Refusal::new(Reason::NotLoaded)),
+            State::Loaded(firmware) | State::Started(firmware) => {
+                Ok(Completion::with(firmware.resource_table.unwrap_or_default().outputs()))
+            }
+        }
+    }
+
+    fn coredump<M: SharedMemory>(
+        &mut self,
+        processor: ProcessorId,
+        buffer: &M,
+    ) -> Result<Completion, Refusal> {
+        let (mut platform, state, _) = self.known(processor)?;
+        match state {
+            State::Off { dump: false } => return Err(Refusal::new(Reason::NotLoaded)),
+            // The memory is the processor's alone while it runs.
+            State::Started(_) => return Err(Refusal::new(Reason::AlreadyStarted)),
+            State::Off { dump: true } | State::Loaded(_) => {}
+        }
+        Ok(match coredump::write(buffer, &mut platform)? {
+            Dump::Written(size) => Completion::with(buffer_outputs(size)),
+            Dump::Needs(size) => {
+                Completion { result: TeeResult::SHORT_BUFFER, outputs: buffer_outputs(size) }
+            }
+        })
+    }
+
+    fn release(&mut self, processor: ProcessorId) -> Result<Completion, Refusal> {
+        let (mut platform, state, observer) = self.known(processor)?;
+        if matches!(state, State::Started(_)) {
+            return Err(Refusal::new(Reason::AlreadyStarted));
+        }
+        platform.release()?;
+        *state = State::Off { dump: false };
+        observer.event(Event::Released { processor });
+        Ok(Completion::DONE)
+    }
+}
+
+/// Remembers the counter of what runs; a platform without counters has none to raise.
+fn raise<P: PlatformClient>(platform: &mut Platform<'_, P>, counter: u32) -> Result<(), Refusal> {
+    match platform.security_counter()? {
+        Some(lowest) if lowest < counter => platform.raise_security_counter(counter),
+        _ => Ok(()),
+    }
+}
