@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The garden of the house: a virtual STM32MP25 that runs real firmware against real registers, in virtual time.
+//!
+//! [`Board`] holds it together. [`bus`] carries every access past the [`firewall`]; [`peripherals`] are the registers; [`core`] runs the
+//! firmware; [`log`] remembers what happened.
+
+pub mod board;
+mod boot_firmware;
+pub mod bus;
+pub mod clock;
+pub mod core;
+pub mod description;
+pub mod firewall;
+pub mod log;
+pub mod peripherals;
+pub mod ram;
+
+pub use board::{Board, BoardError, Wake};
+pub use bus::{AccessError, Bus, Cause, Direction, Initiator, Port};
+pub use description::{Description, STM32MP215F_DK, STM32MP257F_EV1};
+pub use log::{Event, Happening};

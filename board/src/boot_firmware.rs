@@ -1,0 +1,72 @@
+//! What TF-A and OP-TEE leave behind on the board, done as they do it: by register writes from the secure world.
+
+use crate::bus::{AccessError, Initiator, Port};
+use crate::description::{Description, PolicyRegion, RisabSite, RisafSite};
+
+const RISAF_SECURE: u32 = 1 << 8;
+const RISAF_ENABLE: u32 = 1;
+const PAGE: u64 = 4096;
+/// RCC IPCC1CFGR, bit 1 enables the clock: ST's M33 firmware stops in its error handler when it finds it off.
+const RCC_IPCC1CFGR: u64 = 0x570;
+const IAC_WORDS: u64 = 6;
+
+/// Programs the guards as the description's policy says, enables illegal-access reporting and the mailbox clock.
+pub fn run(description: &Description, secure: &Port) -> Result<(), AccessError> {
+    debug_assert_eq!(secure.initiator(), Initiator::A35Secure);
+    for guard in description.risafs {
+        let span = bank_span(description, guard.memory);
+        let regions = description.policy.iter().filter(|region| within(region, span));
+        for (number, region) in (1..).zip(regions) {
+            program_region(guard, number, region, secure)?;
+        }
+    }
+    for guard in description.risabs {
+        let regions = description.policy.iter().filter(|r| within(r, (guard.memory, guard.memory + guard.size)));
+        for region in regions {
+            program_pages(guard, region, secure)?;
+        }
+    }
+    for word in 0..IAC_WORDS {
+        secure.write32(description.registers.iac + 0x100 + 4 * word, !0)?;
+        secure.write32(description.registers.iac + 4 * word, !0)?;
+    }
+    secure.write32(description.registers.rcc + RCC_IPCC1CFGR, 1 << 1)
+}
+
+fn bank_span(description: &Description, memory: u64) -> (u64, u64) {
+    let banks = description.banks.iter().filter_map(|bank| Some((bank.windows.first()?.base, bank.size)));
+    let found = banks.map(|(base, size)| (base, base + size)).find(|(start, end)| (*start..*end).contains(&memory));
+    found.unwrap_or((memory, memory))
+}
+
+fn within(region: &PolicyRegion, (start, end): (u64, u64)) -> bool {
+    (start..end).contains(&region.base)
+}
+
+fn program_region(guard: &RisafSite, number: u64, region: &PolicyRegion, secure: &Port) -> Result<(), AccessError> {
+    let registers = guard.registers + 0x40 * number;
+    let compartments = u32::from(region.compartments.unwrap_or(0xFF));
+    let start = region.base - guard.memory;
+    secure.write32(registers + 0x4, start as u32)?;
+    secure.write32(registers + 0x8, (start + region.size - 1) as u32)?;
+    secure.write32(registers + 0xC, compartments | compartments << 16)?;
+    secure.write32(registers, RISAF_ENABLE | if region.secure { RISAF_SECURE } else { 0 })
+}
+
+fn program_pages(guard: &RisabSite, region: &PolicyRegion, secure: &Port) -> Result<(), AccessError> {
+    let first = (region.base - guard.memory) / PAGE;
+    for page in first..first + region.size / PAGE {
+        if let Some(compartments) = region.compartments {
+            for compartment in (0..7).filter(|n| compartments >> n & 1 != 0) {
+                for list in [0x808, 0x810] {
+                    let register = guard.registers + list + 0x20 * compartment;
+                    let pages = secure.read32(register)?;
+                    secure.write32(register, pages | 1 << page)?;
+                }
+            }
+        }
+        secure.write32(guard.registers + 0xA00 + 4 * page, u32::from(region.compartments.is_some()))?;
+        secure.write32(guard.registers + 0x100 + 4 * page, if region.secure { 0xFF } else { 0 })?;
+    }
+    Ok(())
+}

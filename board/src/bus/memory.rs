@@ -1,0 +1,99 @@
+//! The RAM banks with their permission maps, and which bank answers at which address.
+
+use std::io;
+
+use crate::description::Description;
+use crate::firewall::{PermissionMap, Rights};
+use crate::ram::Ram;
+
+/// Page-guarded banks are checked by 512-byte block, the others by 4 KiB page.
+const BLOCK_SHIFT: u32 = 9;
+const PAGE_SHIFT: u32 = 12;
+
+/// One bank.
+#[derive(Debug)]
+pub struct MemoryBank {
+    /// Its bytes.
+    pub ram: Ram,
+    /// Who may access them.
+    pub permissions: PermissionMap,
+    /// A-side address of its first byte.
+    pub base: u64,
+}
+
+/// Where an address lands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Index of the bank.
+    pub bank: usize,
+    /// Byte offset inside it.
+    pub offset: u64,
+    /// Through a window whose transactions are secure.
+    pub secure: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    base: u64,
+    size: u64,
+    bank: usize,
+    secure: bool,
+}
+
+/// Every bank and every window.
+#[derive(Debug)]
+pub struct Memories {
+    banks: Vec<MemoryBank>,
+    spans: Vec<Span>,
+}
+
+impl Memories {
+    /// Creates the RAM of a board. Memory is open to everyone until a guard has been compiled into its map.
+    ///
+    /// # Errors
+    /// The host refuses the backing memory.
+    pub fn new(description: &Description) -> io::Result<Self> {
+        let mut banks = Vec::new();
+        let mut spans = Vec::new();
+        for (bank, site) in description.banks.iter().enumerate() {
+            let base = site.windows.first().map_or(0, |window| window.base);
+            let paged = description.risabs.iter().any(|guard| (base..base + site.size).contains(&guard.memory));
+            let shift = if paged { BLOCK_SHIFT } else { PAGE_SHIFT };
+            banks.push(MemoryBank {
+                ram: Ram::new(site.name, site.size)?,
+                permissions: PermissionMap::new(site.size, shift, Rights::ALL),
+                base,
+            });
+            let windows = site.windows.iter();
+            spans.extend(windows.map(|w| Span { base: w.base, size: site.size, bank, secure: w.secure }));
+        }
+        // Firmware mostly runs from DDR, which descriptions list last.
+        spans.reverse();
+        Ok(Memories { banks, spans })
+    }
+
+    /// Where an address lands; none when no RAM answers.
+    #[inline]
+    pub fn place(&self, address: u64) -> Option<Place> {
+        self.spans.iter().find_map(|span| {
+            let offset = address.wrapping_sub(span.base);
+            (offset < span.size).then_some(Place { bank: span.bank, offset, secure: span.secure })
+        })
+    }
+
+    /// A bank by index.
+    #[inline]
+    pub fn bank(&self, index: usize) -> Option<&MemoryBank> {
+        self.banks.get(index)
+    }
+
+    /// The bank that answers at an address.
+    pub fn bank_at(&self, address: u64) -> Option<&MemoryBank> {
+        self.bank(self.place(address)?.bank)
+    }
+
+    /// All banks, in the description's order.
+    pub fn banks(&self) -> &[MemoryBank] {
+        &self.banks
+    }
+}

@@ -1,0 +1,367 @@
+//! The bus: every access of every initiator goes through here, is checked, and is carried out or refused and reported.
+
+mod access;
+mod devices;
+mod memory;
+mod port;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+pub use access::{AccessError, Cause, Direction, Initiator};
+pub use memory::MemoryBank;
+pub use port::Port;
+
+use crate::clock::Clock;
+use crate::core::InterruptLines;
+use crate::description::Description;
+use crate::log::{Event, EventLog, Happening};
+use crate::peripherals::{BootState, BootVector, CpuState, RegisterWrite};
+use crate::ram::Ram;
+use devices::{Devices, Effects};
+use memory::Memories;
+
+/// Memory, firewall and registers of a board. Share it with [`Arc`]; drivers get a [`Port`].
+#[derive(Debug)]
+pub struct Bus {
+    description: Description,
+    clock: Arc<Clock>,
+    memories: Memories,
+    devices: Mutex<Devices>,
+    m33_lines: InterruptLines,
+    attention: AtomicBool,
+    log: Mutex<EventLog>,
+}
+
+/// Where a permitted access goes.
+pub(crate) enum Target<'a> {
+    /// RAM, at this byte offset.
+    Ram(&'a Ram, u64),
+    /// The register at this address of the non-secure alias.
+    Register(u64),
+}
+
+impl Bus {
+    /// A board's bus at power-on: RAM zero, guards closed to everyone but the secure world.
+    ///
+    /// # Errors
+    /// The host refuses the backing memory.
+    pub fn new(description: &Description, otp: &[u32]) -> io::Result<Self> {
+        let memories = Memories::new(description)?;
+        let devices = Mutex::new(Devices::new(description, &memories, otp));
+        Ok(Bus {
+            description: *description,
+            clock: Arc::new(Clock::new(description.core_hz)),
+            memories,
+            devices,
+            m33_lines: InterruptLines::default(),
+            attention: AtomicBool::new(false),
+            log: Mutex::new(EventLog::default()),
+        })
+    }
+
+    /// What the board was built from.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// Virtual time.
+    pub fn clock(&self) -> &Arc<Clock> {
+        &self.clock
+    }
+
+    /// The RAM banks, in the description's order.
+    pub fn banks(&self) -> &[MemoryBank] {
+        self.memories.banks()
+    }
+
+    /// The M33's interrupt inputs.
+    pub fn m33_lines(&self) -> &InterruptLines {
+        &self.m33_lines
+    }
+
+    /// Reads bytes. Registers take naturally aligned reads of 1, 2 or 4 bytes, memory takes any.
+    ///
+    /// # Errors
+    /// [`AccessError`]; `into` is unchanged then, and the refusal has been logged and latched in its guard.
+    pub fn read(&self, initiator: Initiator, address: u64, into: &mut [u8]) -> Result<(), AccessError> {
+        let length = into.len() as u64;
+        match self.resolve(initiator, address, length, Direction::Read)? {
+            Target::Ram(ram, offset) => ram
+                .read(offset, into)
+                .map_err(|_| self.refuse(initiator, address, length, Direction::Read, Cause::Unmapped)),
+            Target::Register(register) => {
+                let word = self.register_read(initiator, address, register, length)?.to_le_bytes();
+                let lane = (register & 3) as usize;
+                if let Some(bytes) = word.get(lane..lane + into.len()) {
+                    into.copy_from_slice(bytes);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes bytes. Registers take naturally aligned writes of 1, 2 or 4 bytes, memory takes any.
+    ///
+    /// # Errors
+    /// [`AccessError`]; nothing has been written then, and the refusal has been logged and latched in its guard.
+    pub fn write(&self, initiator: Initiator, address: u64, from: &[u8]) -> Result<(), AccessError> {
+        let length = from.len() as u64;
+        match self.resolve(initiator, address, length, Direction::Write)? {
+            Target::Ram(ram, offset) => ram
+                .write(offset, from)
+                .map_err(|_| self.refuse(initiator, address, length, Direction::Write, Cause::Unmapped)),
+            Target::Register(register) => self.register_write(initiator, address, register, from),
+        }
+    }
+
+    /// Sets `length` bytes of memory to `value`.
+    ///
+    /// # Errors
+    /// [`AccessError`] as for [`Bus::write`]; registers cannot be filled.
+    pub fn fill(&self, initiator: Initiator, address: u64, length: u64, value: u8) -> Result<(), AccessError> {
+        let refuse = |cause| self.refuse(initiator, address, length, Direction::Write, cause);
+        match self.resolve(initiator, address, length, Direction::Write)? {
+            Target::Ram(ram, offset) => ram.fill(offset, length, value).map_err(|_| refuse(Cause::Unmapped)),
+            Target::Register(_) => Err(refuse(Cause::Alignment)),
+        }
+    }
+
+    /// Reads a little-endian word.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    pub fn read32(&self, initiator: Initiator, address: u64) -> Result<u32, AccessError> {
+        let mut word = [0; 4];
+        self.read(initiator, address, &mut word)?;
+        Ok(u32::from_le_bytes(word))
+    }
+
+    /// Writes a little-endian word.
+    ///
+    /// # Errors
+    /// As [`Bus::write`].
+    pub fn write32(&self, initiator: Initiator, address: u64, value: u32) -> Result<(), AccessError> {
+        self.write(initiator, address, &value.to_le_bytes())
+    }
+
+    /// A-side interrupts whose line is high (GIC SPI numbers).
+    pub fn pending_interrupts(&self) -> BTreeSet<u16> {
+        self.devices().high_spis().clone()
+    }
+
+    /// Takes every logged event, oldest first.
+    pub fn drain_events(&self) -> Vec<Event> {
+        lock(&self.log).drain()
+    }
+
+    /// Events lost because nobody drained the log.
+    pub fn dropped_events(&self) -> u64 {
+        lock(&self.log).dropped()
+    }
+
+    /// The one-time-programmable words, to keep for the board's next life.
+    pub fn otp(&self) -> Vec<u32> {
+        self.devices().otp().to_vec()
+    }
+
+    /// Checks an access and says where it goes.
+    #[inline]
+    pub(crate) fn resolve(
+        &self,
+        initiator: Initiator,
+        address: u64,
+        length: u64,
+        direction: Direction,
+    ) -> Result<Target<'_>, AccessError> {
+        if let Some(place) = self.memories.place(address)
+            && let Some(bank) = self.memories.bank(place.bank)
+        {
+            if place.secure && !initiator.may_be_secure() {
+                return Err(self.refuse_alias(initiator, address, length, direction));
+            }
+            if length > bank.ram.size() - place.offset {
+                return Err(self.refuse(initiator, address, length, direction, Cause::Unmapped));
+            }
+            return match bank.permissions.check(initiator, direction, place.offset, length) {
+                Ok(()) => Ok(Target::Ram(&bank.ram, place.offset)),
+                Err(at) => Err(self.refuse_memory(initiator, address, length, direction, bank.base, at, place.offset)),
+            };
+        }
+        let span = self.description.peripherals;
+        if address.wrapping_sub(span.base) < span.size {
+            return Ok(Target::Register(address));
+        }
+        let offset = address.wrapping_sub(span.secure_base);
+        if offset < span.size {
+            if !initiator.may_be_secure() {
+                return Err(self.refuse_alias(initiator, address, length, direction));
+            }
+            return Ok(Target::Register(span.base + offset));
+        }
+        Err(self.refuse(initiator, address, length, direction, Cause::Unmapped))
+    }
+
+    /// Reads memory for diagnostics: checked like any access, but a refusal leaves no trace, and registers are not touched.
+    pub(crate) fn peek(&self, initiator: Initiator, address: u64, into: &mut [u8]) -> Option<()> {
+        let place = self.memories.place(address)?;
+        let bank = self.memories.bank(place.bank)?;
+        bank.permissions.check(initiator, Direction::Read, place.offset, into.len() as u64).ok()?;
+        bank.ram.read(place.offset, into).ok()
+    }
+
+    /// Whether the run loop must look at the board; asking resets it.
+    #[inline]
+    pub(crate) fn take_attention(&self) -> bool {
+        self.attention.load(Ordering::Relaxed) && self.attention.swap(false, Ordering::AcqRel)
+    }
+
+    /// The M33's boot state and where it would boot.
+    pub(crate) fn boot(&self) -> (BootState, BootVector) {
+        let devices = self.devices();
+        (devices.boot(), devices.boot_vector())
+    }
+
+    pub(crate) fn set_cpu_state(&self, state: CpuState) {
+        self.devices().set_cpu_state(state);
+    }
+
+    /// Adds to the log, with the current virtual time.
+    pub(crate) fn report(&self, what: Happening) {
+        lock(&self.log).push(Event { at: self.clock.now(), what });
+    }
+
+    /// Reports what UARTs hold of unfinished lines.
+    pub(crate) fn flush_uarts(&self) {
+        let lines = self.devices().take_lines();
+        for (uart, line) in lines {
+            self.report(Happening::UartLine { uart, line });
+        }
+    }
+
+    /// Virtual time now.
+    pub fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    fn devices(&self) -> MutexGuard<'_, Devices> {
+        lock(&self.devices)
+    }
+
+    fn register_read(&self, initiator: Initiator, address: u64, register: u64, length: u64) -> Result<u32, AccessError> {
+        let direction = Direction::Read;
+        if !aligned(register, length) {
+            return Err(self.refuse(initiator, address, length, direction, Cause::Alignment));
+        }
+        let mut effects = Effects::default();
+        let outcome = self.devices().read(initiator, register & !3, &mut effects);
+        self.apply(initiator, register, direction, effects);
+        outcome.map_err(|refusal| self.refuse_register(initiator, address, register, length, direction, refusal))
+    }
+
+    fn register_write(&self, initiator: Initiator, address: u64, register: u64, from: &[u8]) -> Result<(), AccessError> {
+        let (direction, length) = (Direction::Write, from.len() as u64);
+        if !aligned(register, length) {
+            return Err(self.refuse(initiator, address, length, direction, Cause::Alignment));
+        }
+        let mut effects = Effects::default();
+        let write = RegisterWrite::from_bytes(register, from);
+        let outcome = {
+            let mut devices = self.devices();
+            let outcome = devices.write(initiator, register & !3, write, &self.memories, &mut effects);
+            effects.attention |= devices.drive_lines(&self.m33_lines);
+            outcome
+        };
+        self.apply(initiator, register, direction, effects);
+        outcome.map_err(|refusal| self.refuse_register(initiator, address, register, length, direction, refusal))
+    }
+
+    fn apply(&self, initiator: Initiator, address: u64, direction: Direction, effects: Effects) {
+        if effects.attention {
+            self.attention.store(true, Ordering::Release);
+        }
+        if let Some((uart, line)) = effects.line {
+            self.report(Happening::UartLine { uart, line });
+        }
+        if effects.unmodelled {
+            self.report(Happening::Unmodelled { address, initiator, direction });
+        }
+    }
+
+    #[cold]
+    fn refuse(
+        &self,
+        initiator: Initiator,
+        address: u64,
+        length: u64,
+        direction: Direction,
+        cause: Cause,
+    ) -> AccessError {
+        let error = AccessError { initiator, address, length, direction, cause };
+        self.report(Happening::IllegalAccess(error));
+        error
+    }
+
+    #[cold]
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of the refused access")]
+    fn refuse_memory(
+        &self,
+        initiator: Initiator,
+        address: u64,
+        length: u64,
+        direction: Direction,
+        bank_base: u64,
+        refused_offset: u64,
+        first_offset: u64,
+    ) -> AccessError {
+        let (guard, region) = {
+            let mut devices = self.devices();
+            let found = devices.capture_memory(initiator, direction, bank_base, refused_offset, &self.memories);
+            if devices.drive_lines(&self.m33_lines) {
+                self.attention.store(true, Ordering::Release);
+            }
+            found
+        };
+        let address = address.saturating_add(refused_offset.saturating_sub(first_offset));
+        self.refuse(initiator, address, length, direction, Cause::Firewall { guard, region })
+    }
+
+    #[cold]
+    fn refuse_alias(&self, initiator: Initiator, address: u64, length: u64, direction: Direction) -> AccessError {
+        // An offset no guard covers: the alias itself is what refuses.
+        self.refuse_memory(initiator, address, length, direction, u64::MAX, u64::MAX, u64::MAX)
+    }
+
+    #[cold]
+    fn refuse_register(
+        &self,
+        initiator: Initiator,
+        address: u64,
+        register: u64,
+        length: u64,
+        direction: Direction,
+        refusal: devices::Refusal,
+    ) -> AccessError {
+        {
+            let mut devices = self.devices();
+            devices.capture_refusal(register & !3, refusal);
+            if devices.drive_lines(&self.m33_lines) {
+                self.attention.store(true, Ordering::Release);
+            }
+        }
+        let cause = Cause::Firewall { guard: refusal.guard, region: None };
+        self.refuse(initiator, address, length, direction, cause)
+    }
+}
+
+fn aligned(address: u64, length: u64) -> bool {
+    matches!(length, 1 | 2 | 4) && address.is_multiple_of(length)
+}
+
+/// Locks, and goes on after a panic elsewhere: every critical section leaves the data whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,69 @@
+//! A bus together with who is asking: what drivers are given.
+
+use std::sync::Arc;
+
+use super::{AccessError, Bus, Initiator};
+
+/// One initiator's view of the bus. Cheap to clone; usable from any thread while the core runs.
+#[derive(Debug, Clone)]
+pub struct Port {
+    bus: Arc<Bus>,
+    initiator: Initiator,
+}
+
+impl Port {
+    /// A port for `initiator`.
+    pub fn new(bus: Arc<Bus>, initiator: Initiator) -> Self {
+        Port { bus, initiator }
+    }
+
+    /// Who asks through this port.
+    pub fn initiator(&self) -> Initiator {
+        self.initiator
+    }
+
+    /// The bus behind it.
+    pub fn bus(&self) -> &Arc<Bus> {
+        &self.bus
+    }
+
+    /// See [`Bus::read`].
+    ///
+    /// # Errors
+    /// [`AccessError`].
+    pub fn read(&self, address: u64, into: &mut [u8]) -> Result<(), AccessError> {
+        self.bus.read(self.initiator, address, into)
+    }
+
+    /// See [`Bus::write`].
+    ///
+    /// # Errors
+    /// [`AccessError`].
+    pub fn write(&self, address: u64, from: &[u8]) -> Result<(), AccessError> {
+        self.bus.write(self.initiator, address, from)
+    }
+
+    /// See [`Bus::fill`].
+    ///
+    /// # Errors
+    /// [`AccessError`].
+    pub fn fill(&self, address: u64, length: u64, value: u8) -> Result<(), AccessError> {
+        self.bus.fill(self.initiator, address, length, value)
+    }
+
+    /// See [`Bus::read32`].
+    ///
+    /// # Errors
+    /// [`AccessError`].
+    pub fn read32(&self, address: u64) -> Result<u32, AccessError> {
+        self.bus.read32(self.initiator, address)
+    }
+
+    /// See [`Bus::write32`].
+    ///
+    /// # Errors
+    /// [`AccessError`].
+    pub fn write32(&self, address: u64, value: u32) -> Result<(), AccessError> {
+        self.bus.write32(self.initiator, address, value)
+    }
+}

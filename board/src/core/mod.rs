@@ -1,0 +1,89 @@
+//! What the board asks of an emulated Cortex-M core, and the one core there is today.
+
+mod crash;
+mod lines;
+mod rsemu;
+
+pub use self::rsemu::{RsemuCore, WorkAround, WorkArounds};
+pub use crash::{CrashKind, CrashReport, StackedFrame};
+pub use lines::{INTERRUPTS, InterruptLines, NoSuchInterrupt};
+
+/// The visible register file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Registers {
+    /// R0 to R12, SP (the selected one), LR, PC.
+    pub r: [u32; 16],
+    /// Program status: flags, IT state, exception number in bits 8:0.
+    pub xpsr: u32,
+    /// Main stack pointer.
+    pub msp: u32,
+    /// Process stack pointer.
+    pub psp: u32,
+    /// CONTROL.
+    pub control: u32,
+}
+
+impl Registers {
+    /// The instruction about to be executed.
+    pub const fn pc(&self) -> u32 {
+        self.r[15]
+    }
+
+    /// The exception being handled; 0 is Thread mode.
+    pub const fn exception(&self) -> u16 {
+        (self.xpsr & 0x1FF) as u16
+    }
+}
+
+/// Why [`Core::run`] came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The cycles are used up.
+    Budget,
+    /// The bus wants the board's attention: an A-side interrupt rose or the core's boot state was changed.
+    Attention,
+    /// Nothing but an interrupt or a memory change from outside can change the core's state: it sleeps (WFI) or goes round
+    /// a loop that has proved to come back to the same state.
+    Asleep,
+    /// The core has crashed and will not do anything useful until it is reset.
+    Crash(Box<CrashReport>),
+    /// The firmware wrote `AIRCR.SYSRESETREQ`.
+    ResetRequest,
+}
+
+/// What [`Core::run`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunOutcome {
+    /// Cycles used; at most one instruction more than the budget.
+    pub cycles: u64,
+    /// Why it came back.
+    pub stop: Stop,
+}
+
+/// An emulated processor on the bus. It advances the board's clock by the cycles it uses.
+pub trait Core: Send {
+    /// Power-on reset, then the first vectors from `vector_table` (128-byte aligned). With `secure` its transactions are those
+    /// of the TrustZone-enabled core.
+    fn reset(&mut self, vector_table: u32, secure: bool);
+
+    /// Runs until `budget` cycles are used or something else stops it.
+    fn run(&mut self, budget: u64) -> RunOutcome;
+
+    /// Cycles until the core's own timer changes something, for a core that came back [`Stop::Asleep`].
+    fn cycles_to_timer(&self) -> Option<u64>;
+
+    /// Lets time pass without executing, for a core that came back [`Stop::Asleep`].
+    fn skip(&mut self, cycles: u64);
+
+    /// Drives an external interrupt input.
+    ///
+    /// # Errors
+    /// [`NoSuchInterrupt`] for a number the core does not have.
+    fn set_irq(&mut self, number: u16, level: bool) -> Result<(), NoSuchInterrupt>;
+
+    /// The registers, for diagnostics.
+    fn registers(&self) -> Registers;
+
+    /// Instructions executed since the core was made.
+    fn instructions(&self) -> u64;
+}

@@ -1,0 +1,101 @@
+//! The core's window on the bus: one I/O region over its whole address space below the private peripherals.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use rsemu::core::error::BusError;
+use rsemu::core::space::{AccessConstraints, MemAttrs, MemOps, MemResult};
+
+use crate::bus::{Bus, Direction, Initiator, Target};
+
+/// Reads and writes of the core, checked like everyone's.
+#[derive(Debug)]
+pub struct CoreMemory {
+    bus: Arc<Bus>,
+    secure: AtomicBool,
+    /// Grows with everything that could make two passes of a loop differ: a register access, or a store that changed memory.
+    activity: AtomicU64,
+}
+
+impl CoreMemory {
+    pub fn new(bus: Arc<Bus>) -> Self {
+        CoreMemory { bus, secure: AtomicBool::new(false), activity: AtomicU64::new(0) }
+    }
+
+    pub fn set_secure(&self, secure: bool) {
+        self.secure.store(secure, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub fn activity(&self) -> u64 {
+        self.activity.load(Ordering::Relaxed)
+    }
+
+    /// A word of memory the core may read, without a trace.
+    pub fn peek32(&self, address: u32) -> Option<u32> {
+        let mut word = [0; 4];
+        self.bus.peek(self.initiator(), u64::from(address), &mut word)?;
+        Some(u32::from_le_bytes(word))
+    }
+
+    /// A halfword of memory the core may read, without a trace.
+    pub fn peek16(&self, address: u32) -> Option<u16> {
+        let mut half = [0; 2];
+        self.bus.peek(self.initiator(), u64::from(address), &mut half)?;
+        Some(u16::from_le_bytes(half))
+    }
+
+    /// Replaces a word that the core has just pushed.
+    pub fn poke32(&self, address: u32, value: u32) {
+        // If it has become inaccessible since, there is nothing to repair.
+        let _ = self.bus.write32(self.initiator(), u64::from(address), value);
+    }
+
+    #[inline]
+    fn initiator(&self) -> Initiator {
+        if self.secure.load(Ordering::Relaxed) { Initiator::M33Secure } else { Initiator::M33 }
+    }
+
+    #[inline]
+    fn note_activity(&self) {
+        // Only the thread that runs the core gets here: a plain load and store.
+        self.activity.store(self.activity().wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
+impl MemOps for CoreMemory {
+    fn constraints(&self) -> AccessConstraints {
+        AccessConstraints::ANY
+    }
+
+    #[inline]
+    fn read(&self, offset: u64, into: &mut [u8], _: MemAttrs) -> MemResult {
+        let by = self.initiator();
+        match self.bus.resolve(by, offset, into.len() as u64, Direction::Read).map_err(|_| BusError::Unassigned)? {
+            Target::Ram(ram, at) => ram.read(at, into).map_err(|_| BusError::Unassigned),
+            Target::Register(_) => {
+                self.note_activity();
+                self.bus.read(by, offset, into).map_err(|_| BusError::Unassigned)
+            }
+        }
+    }
+
+    #[inline]
+    fn write(&self, offset: u64, from: &[u8], _: MemAttrs) -> MemResult {
+        let by = self.initiator();
+        match self.bus.resolve(by, offset, from.len() as u64, Direction::Write).map_err(|_| BusError::Unassigned)? {
+            Target::Ram(ram, at) => {
+                let mut old = [0; 8];
+                let same = old.get_mut(..from.len()).is_some_and(|old| ram.read(at, old).is_ok() && *old == *from);
+                if !same {
+                    self.note_activity();
+                }
+                ram.write(at, from).map_err(|_| BusError::Unassigned)
+            }
+            Target::Register(_) => {
+                self.note_activity();
+                self.bus.write(by, offset, from).map_err(|_| BusError::Unassigned)
+            }
+        }
+    }
+}

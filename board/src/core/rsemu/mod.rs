@@ -1,0 +1,288 @@
+//! [`Core`] by rsemu 0.0.7, with a work-around for each of its known faults.
+
+mod idle;
+mod it_state;
+mod memory;
+mod wfe;
+
+use std::sync::Arc;
+
+use ::rsemu::core::device::{Device, ResetKind};
+use ::rsemu::core::space::{AddressSpace, Region};
+use ::rsemu::cpu::arm::v7m::sys::Exception;
+use ::rsemu::cpu::arm::v7m::{ArmV7m, Config, Regs};
+
+use super::{Core, CrashKind, CrashReport, NoSuchInterrupt, Registers, RunOutcome, StackedFrame, Stop};
+use crate::bus::Bus;
+use idle::CircleFinder;
+use memory::CoreMemory;
+
+/// First address that never reaches the bus: the private peripheral bus.
+const PRIVATE_PERIPHERALS: u64 = 0xE000_0000;
+/// The NVIC of STM32MP2's Cortex-M33 implements four priority bits.
+const PRIORITY_BITS: u8 = 4;
+/// Where the program counter points while the core is locked up.
+const LOCKUP_PC: u32 = 0xFFFF_FFFE;
+/// Cycles after which a fault handler that still runs counts as stuck: 10 ms at 400 MHz.
+const FAULT_PATIENCE: u64 = 4_000_000;
+/// Steps between two looks at the slow flags.
+const SLOW_LOOK: u32 = 64;
+
+/// One fault of rsemu that can be worked around.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkAround {
+    /// IT state is lost on exception entry.
+    ItState,
+    /// A warm reset keeps NVIC enables, SysTick and CPACR: reset cold.
+    ColdReset,
+    /// WFE sleeps although events have happened: it yields instead.
+    WfeYields,
+    /// A spinning core burns the host: circles are found and skipped.
+    SkipCircles,
+}
+
+/// Which work-arounds are on. All of them, except in the tests that show what happens without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkArounds {
+    off: Option<WorkAround>,
+}
+
+impl WorkArounds {
+    /// Every work-around.
+    pub const ALL: WorkArounds = WorkArounds { off: None };
+
+    /// Every work-around but one.
+    pub const fn without(one: WorkAround) -> WorkArounds {
+        WorkArounds { off: Some(one) }
+    }
+
+    fn on(self, one: WorkAround) -> bool {
+        self.off != Some(one)
+    }
+}
+
+/// A Cortex-M33 with FPU, without TrustZone-M.
+pub struct RsemuCore {
+    cpu: ArmV7m,
+    bus: Arc<Bus>,
+    memory: Arc<CoreMemory>,
+    work_arounds: WorkArounds,
+    circles: CircleFinder,
+    /// The core sleeps in WFI (as opposed to going round in circles).
+    sleeping: bool,
+    /// Cycles spent in the fault handler that runs now.
+    in_fault: u64,
+    /// What the fault that is being handled, or was handled last, pushed.
+    fault_frame: Option<StackedFrame>,
+    instructions: u64,
+}
+
+impl std::fmt::Debug for RsemuCore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RsemuCore").field("registers", &self.registers()).finish_non_exhaustive()
+    }
+}
+
+impl RsemuCore {
+    /// A core on `bus`, in reset.
+    ///
+    /// # Errors
+    /// rsemu refuses the memory layout.
+    pub fn new(bus: Arc<Bus>, work_arounds: WorkArounds) -> Result<Self, ::rsemu::core::error::Error> {
+        let memory = Arc::new(CoreMemory::new(bus.clone()));
+        let space = AddressSpace::new("m33", 32);
+        {
+            let mut topology = space.topology();
+            topology.map(Region::io("bus", PRIVATE_PERIPHERALS, memory.clone()), 0)?;
+            wfe::map_scratch(&mut topology)?;
+        }
+        let cpu = ArmV7m::new(Config::CORTEX_M33F.with_priority_bits(PRIORITY_BITS));
+        cpu.attach_space(Arc::new(space));
+        Ok(RsemuCore {
+            cpu,
+            bus,
+            memory,
+            work_arounds,
+            circles: CircleFinder::new(),
+            sleeping: false,
+            in_fault: 0,
+            fault_frame: None,
+            instructions: 0,
+        })
+    }
+
+    fn drive_lines(&self) {
+        for (word, levels) in self.bus.m33_lines().levels().into_iter().enumerate() {
+            for bit in 0..32 {
+                self.cpu.set_irq(word as u16 * 32 + bit, levels >> bit & 1 != 0);
+            }
+        }
+    }
+
+    /// The stop that ends a quiet core's run: a quiet fault handler is a crash, and a request to be reset goes first.
+    fn quiet(&self, registers: &Regs) -> Stop {
+        if self.cpu.reset_requested() {
+            return Stop::ResetRequest;
+        }
+        match fault_of(registers) {
+            Some(exception) => Stop::Crash(Box::new(self.crash(CrashKind::StuckInFaultHandler(exception)))),
+            None => Stop::Asleep,
+        }
+    }
+
+    fn crash(&self, kind: CrashKind) -> CrashReport {
+        let (cfsr, hfsr, bfar, mmfar, vector_table) =
+            self.cpu.with_sys(|sys| (sys.cfsr, sys.hfsr, sys.bfar, sys.mmfar, sys.vtor));
+        let registers = convert(&self.cpu.regs());
+        CrashReport { kind, registers, cfsr, hfsr, bfar, mmfar, frame: self.fault_frame, vector_table }
+    }
+
+    /// The frame that the step to `after` has just pushed.
+    fn pushed_frame(&self, after: &Regs) -> Option<StackedFrame> {
+        let stack = if after.r[14] & 0b1100 == 0b1100 { after.psp } else { after.msp };
+        let word = |index: u32| self.memory.peek32(stack.wrapping_add(4 * index));
+        Some(StackedFrame {
+            r: [word(0)?, word(1)?, word(2)?, word(3)?, word(4)?],
+            lr: word(5)?,
+            pc: word(6)?,
+            xpsr: word(7)?,
+        })
+    }
+
+    /// One step with its work-arounds. Returns the registers afterwards and the cycles used.
+    #[inline]
+    fn step(&mut self, before: &Regs) -> (Regs, u64) {
+        let cycles = self.cpu.step();
+        self.bus.clock().advance(cycles);
+        self.instructions += 1;
+        let after = self.cpu.regs();
+        if after.xpsr & 0x1FF != before.xpsr & 0x1FF {
+            if self.work_arounds.on(WorkAround::ItState) {
+                it_state::restore(&self.memory, before, &after);
+            }
+            if fault_of(&after).is_some() && fault_of(before).is_none() {
+                self.fault_frame = self.pushed_frame(&after);
+            }
+            self.circles.disturb();
+            self.in_fault = 0;
+        }
+        (after, cycles)
+    }
+}
+
+/// The fault exception being handled.
+fn fault_of(registers: &Regs) -> Option<u16> {
+    let exception = (registers.xpsr & 0x1FF) as u16;
+    (2..=6).contains(&exception).then_some(exception)
+}
+
+fn convert(regs: &Regs) -> Registers {
+    Registers { r: regs.r, xpsr: regs.xpsr, msp: regs.msp, psp: regs.psp, control: regs.control }
+}
+
+impl Core for RsemuCore {
+    fn reset(&mut self, vector_table: u32, secure: bool) {
+        self.memory.set_secure(secure);
+        self.cpu.set_vtor(vector_table);
+        let kind = if self.work_arounds.on(WorkAround::ColdReset) { ResetKind::Cold } else { ResetKind::Warm };
+        Device::reset(&self.cpu, kind);
+        self.cpu.clear_reset_request();
+        // The reset sequence is a step of its own; the inputs are driven after it, because a cold reset forgets them.
+        self.bus.clock().advance(self.cpu.step());
+        self.drive_lines();
+        self.circles.disturb();
+        self.sleeping = false;
+        self.in_fault = 0;
+        self.fault_frame = None;
+    }
+
+    fn run(&mut self, budget: u64) -> RunOutcome {
+        let mut used = 0;
+        let mut countdown = SLOW_LOOK;
+        let mut before = self.cpu.regs();
+        let stop = loop {
+            if self.bus.m33_lines().take_changed() {
+                self.drive_lines();
+                self.circles.disturb();
+            }
+            if self.bus.take_attention() {
+                break Stop::Attention;
+            }
+            if used >= budget {
+                break Stop::Budget;
+            }
+            let (after, cycles) = self.step(&before);
+            used += cycles;
+            if after.r[15] == LOCKUP_PC && self.cpu.is_locked_up() {
+                break Stop::Crash(Box::new(self.crash(CrashKind::Lockup)));
+            }
+            // A sleeping core's program counter stands still.
+            self.sleeping = after.r[15] == before.r[15] && self.cpu.is_asleep();
+            if self.sleeping {
+                if self.work_arounds.on(WorkAround::WfeYields) && wfe::sleeps_in_wfe(&self.memory, &after) {
+                    let cycles = wfe::wake(&self.cpu);
+                    self.bus.clock().advance(cycles);
+                    used += cycles;
+                    self.sleeping = false;
+                } else if self.cpu.with_sys(|sys| sys.highest_pending().is_none()) {
+                    break self.quiet(&after);
+                }
+            } else if self.work_arounds.on(WorkAround::SkipCircles)
+                && self.circles.look(&self.cpu, &after, self.memory.activity())
+            {
+                self.circles.disturb();
+                break self.quiet(&after);
+            }
+            countdown -= 1;
+            if countdown == 0 {
+                countdown = SLOW_LOOK;
+                if self.cpu.reset_requested() {
+                    break Stop::ResetRequest;
+                }
+            }
+            if let Some(exception) = fault_of(&after) {
+                self.in_fault += cycles;
+                if self.in_fault > FAULT_PATIENCE {
+                    break Stop::Crash(Box::new(self.crash(CrashKind::StuckInFaultHandler(exception))));
+                }
+            }
+            before = after;
+        };
+        RunOutcome { cycles: used, stop }
+    }
+
+    fn cycles_to_timer(&self) -> Option<u64> {
+        let sleeping = self.sleeping;
+        self.cpu.with_sys(|sys| {
+            // Bit 0 counts, bit 1 interrupts. A loop may poll the counter's flag without its interrupt; a sleeper needs the latter.
+            let needed = if sleeping { 0b11 } else { 0b01 };
+            if sys.syst_csr & needed != needed || sys.syst_rvr == 0 {
+                return None;
+            }
+            let current = u64::from(sys.syst_cvr);
+            Some(if current == 0 { u64::from(sys.syst_rvr) + 1 } else { current })
+        })
+    }
+
+    fn skip(&mut self, cycles: u64) {
+        self.cpu.with_sys(|sys| {
+            sys.tick_cyccnt(cycles);
+            if sys.tick_systick(cycles) && sys.syst_csr & 0b10 != 0 {
+                sys.set_pending(Exception::SYSTICK, true);
+            }
+        });
+        self.bus.clock().advance(cycles);
+    }
+
+    fn set_irq(&mut self, number: u16, level: bool) -> Result<(), NoSuchInterrupt> {
+        self.bus.m33_lines().set(number, level)
+    }
+
+    fn registers(&self) -> Registers {
+        convert(&self.cpu.regs())
+    }
+
+    fn instructions(&self) -> u64 {
+        self.instructions
+    }
+}

@@ -1,0 +1,257 @@
+//! File-backed RAM that other threads and other processes may share: every word is accessed atomically.
+
+use std::fs::File;
+use std::io;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, Ordering};
+
+use memmap2::MmapRaw;
+
+/// A run of bytes was asked for that is not wholly inside the RAM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{length} bytes at offset {offset:#x} are not inside a RAM of {size:#x} bytes")]
+pub struct OutOfRange {
+    /// First byte asked for.
+    pub offset: u64,
+    /// Bytes asked for.
+    pub length: u64,
+    /// Bytes there are.
+    pub size: u64,
+}
+
+/// A zero-filled, sparse, shareable RAM. Naturally aligned 2- and 4-byte units inside a transfer move in one piece, so no
+/// other thread or process ever sees a torn word.
+#[derive(Debug)]
+pub struct Ram {
+    map: MmapRaw,
+    file: File,
+    size: u64,
+}
+
+impl Ram {
+    /// RAM of `size` bytes, all zero. Pages cost nothing until they are written.
+    ///
+    /// # Errors
+    /// The host cannot create, size or map the backing file.
+    pub fn new(name: &str, size: u64) -> io::Result<Self> {
+        let file = backing_file(name)?;
+        file.set_len(size)?;
+        let map = MmapRaw::map_raw(&file)?;
+        if map.len() as u64 != size {
+            return Err(io::Error::other("the backing file was not mapped whole"));
+        }
+        Ok(Ram { map, file, size })
+    }
+
+    /// Size in bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The file behind the RAM; offset 0 is the first byte. Another process may map it shared.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Copies bytes out.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] when the run is not wholly inside.
+    pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), OutOfRange> {
+        let start = self.check(offset, into.len())?;
+        let mut at = 0;
+        while at < into.len() {
+            let unit = unit_at(start + at, into.len() - at);
+            let Some(target) = into.get_mut(at..at + unit) else { break };
+            match unit {
+                4 => target.copy_from_slice(&self.load32(start + at).to_le_bytes()),
+                2 => target.copy_from_slice(&self.load16(start + at).to_le_bytes()),
+                _ => target.copy_from_slice(&[self.load8(start + at)]),
+            }
+            at += unit;
+        }
+        Ok(())
+    }
+
+    /// Copies bytes in.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] when the run is not wholly inside; nothing has been written then.
+    pub fn write(&self, offset: u64, from: &[u8]) -> Result<(), OutOfRange> {
+        let start = self.check(offset, from.len())?;
+        let mut at = 0;
+        while at < from.len() {
+            let unit = unit_at(start + at, from.len() - at);
+            match from.get(at..at + unit) {
+                Some(&[a, b, c, d]) => self.store32(start + at, u32::from_le_bytes([a, b, c, d])),
+                Some(&[a, b]) => self.store16(start + at, u16::from_le_bytes([a, b])),
+                Some(&[a]) => self.store8(start + at, a),
+                _ => break,
+            }
+            at += unit;
+        }
+        Ok(())
+    }
+
+    /// Sets `length` bytes to `value`.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] when the run is not wholly inside; nothing has been written then.
+    pub fn fill(&self, offset: u64, length: u64, value: u8) -> Result<(), OutOfRange> {
+        let out_of_range = OutOfRange { offset, length, size: self.size };
+        let length = usize::try_from(length).map_err(|_| out_of_range)?;
+        let start = self.check(offset, length)?;
+        let word = u32::from_le_bytes([value; 4]);
+        let mut at = 0;
+        while at < length {
+            let unit = unit_at(start + at, length - at);
+            match unit {
+                4 => self.store32(start + at, word),
+                2 => self.store16(start + at, word as u16),
+                _ => self.store8(start + at, value),
+            }
+            at += unit;
+        }
+        Ok(())
+    }
+
+    fn check(&self, offset: u64, length: usize) -> Result<usize, OutOfRange> {
+        let error = OutOfRange { offset, length: length as u64, size: self.size };
+        match offset.checked_add(length as u64) {
+            Some(end) if end <= self.size => usize::try_from(offset).map_err(|_| error),
+            _ => Err(error),
+        }
+    }
+
+    // The private accessors below take an offset that `check` has proved inside the mapping and `unit_at` has proved aligned.
+
+    fn load8(&self, at: usize) -> u8 {
+        // SAFETY: `check` proved the byte inside the mapping, which lives as long as `self`; all accesses are atomic.
+        unsafe { AtomicU8::from_ptr(self.map.as_mut_ptr().add(at)) }.load(Ordering::Acquire)
+    }
+
+    fn load16(&self, at: usize) -> u16 {
+        // SAFETY: as in `load8`, for two bytes; `unit_at` proved the offset even and a mapping begins at a page.
+        unsafe { AtomicU16::from_ptr(self.map.as_mut_ptr().add(at).cast()) }.load(Ordering::Acquire)
+    }
+
+    fn load32(&self, at: usize) -> u32 {
+        // SAFETY: as in `load8`, for four bytes; `unit_at` proved the offset a multiple of four.
+        unsafe { AtomicU32::from_ptr(self.map.as_mut_ptr().add(at).cast()) }.load(Ordering::Acquire)
+    }
+
+    fn store8(&self, at: usize, value: u8) {
+        // SAFETY: as in `load8`.
+        unsafe { AtomicU8::from_ptr(self.map.as_mut_ptr().add(at)) }.store(value, Ordering::Release);
+    }
+
+    fn store16(&self, at: usize, value: u16) {
+        // SAFETY: as in `load16`.
+        unsafe { AtomicU16::from_ptr(self.map.as_mut_ptr().add(at).cast()) }.store(value, Ordering::Release);
+    }
+
+    fn store32(&self, at: usize, value: u32) {
+        // SAFETY: as in `load32`.
+        unsafe { AtomicU32::from_ptr(self.map.as_mut_ptr().add(at).cast()) }.store(value, Ordering::Release);
+    }
+}
+
+/// The widest naturally aligned unit (4, 2 or 1 bytes) that starts at `at` and fits in `left` bytes.
+fn unit_at(at: usize, left: usize) -> usize {
+    if at.is_multiple_of(4) && left >= 4 {
+        4
+    } else if at.is_multiple_of(2) && left >= 2 {
+        2
+    } else {
+        1
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn backing_file(name: &str) -> io::Result<File> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+    Ok(File::from(memfd_create(name, MemfdFlags::CLOEXEC)?))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn backing_file(_name: &str) -> io::Result<File> {
+    tempfile::tempfile()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    #[test]
+    fn refuses_runs_that_leave_the_ram() {
+        let ram = Ram::new("test", 4096).unwrap();
+        assert!(ram.read(4095, &mut [0; 2]).is_err());
+        assert!(ram.write(u64::MAX, &[0]).is_err());
+        assert!(ram.fill(0, 4097, 1).is_err());
+        assert!(ram.fill(1, u64::MAX, 1).is_err());
+        assert!(ram.read(4096, &mut []).is_ok());
+    }
+
+    #[test]
+    fn a_second_mapping_of_the_file_sees_the_bytes() {
+        let ram = Ram::new("test", 8192).unwrap();
+        ram.write(5000, b"shared").unwrap();
+        let other = MmapRaw::map_raw(ram.file()).unwrap();
+        let mut seen = [0; 6];
+        // SAFETY: 5000..5006 is inside the 8192 mapped bytes, and no one writes while this copies.
+        unsafe { std::ptr::copy_nonoverlapping(other.as_ptr().add(5000), seen.as_mut_ptr(), 6) };
+        assert_eq!(&seen, b"shared");
+    }
+
+    #[test]
+    fn another_thread_never_sees_half_a_word() {
+        let ram = Arc::new(Ram::new("test", 4096).unwrap());
+        let stop = Arc::new(AtomicBool::new(false));
+        let writer = std::thread::spawn({
+            let (ram, stop) = (ram.clone(), stop.clone());
+            move || {
+                while !stop.load(Ordering::Relaxed) {
+                    ram.write(8, &0xFFFF_FFFFu32.to_le_bytes()).unwrap();
+                    ram.write(8, &0u32.to_le_bytes()).unwrap();
+                }
+            }
+        });
+        for _ in 0..200_000 {
+            let mut word = [0; 4];
+            ram.read(8, &mut word).unwrap();
+            assert!(word == [0; 4] || word == [0xFF; 4], "torn: {word:x?}");
+        }
+        stop.store(true, Ordering::Relaxed);
+        writer.join().unwrap();
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_as_a_byte_array(ops in proptest::collection::vec((0u64..250, proptest::collection::vec(any::<u8>(), 0..20), any::<bool>()), 1..30)) {
+            let ram = Ram::new("test", 256).unwrap();
+            let mut model = vec![0u8; 256];
+            for (offset, bytes, fill) in ops {
+                let end = offset as usize + bytes.len();
+                let ok = if fill {
+                    ram.fill(offset, bytes.len() as u64, 0xA5).is_ok()
+                } else {
+                    ram.write(offset, &bytes).is_ok()
+                };
+                prop_assert_eq!(ok, end <= 256);
+                if ok {
+                    for (k, byte) in bytes.iter().enumerate() {
+                        model[offset as usize + k] = if fill { 0xA5 } else { *byte };
+                    }
+                }
+                let mut all = vec![0; 256];
+                ram.read(0, &mut all).unwrap();
+                prop_assert_eq!(&all, &model);
+                let mut odd = vec![0; 253];
+                ram.read(3, &mut odd).unwrap();
+                prop_assert_eq!(&odd[..], &model[3..]);
+            }
+        }
+    }
+}
