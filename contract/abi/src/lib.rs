@@ -1,3 +1,27 @@
-//! Placeholder.
+//! What the normal world, the remoteproc Trusted Application (TA) and the platform service (PTA) say to each other.
 #![no_std]
 #![forbid(unsafe_code)]
+
+#[cfg(test)]
+#[macro_use]
+extern crate std;
+
+mod login;
+mod memory;
+mod param;
+mod processor;
+mod result;
+mod uuid;
+
+pub mod enumeration;
+pub mod platform;
+pub mod refusal;
+pub mod service;
+
+pub use login::Login;
+pub use memory::{OutOfRange, SharedMemory};
+pub use param::{BadRequest, Completion, Output, Outputs, Param, ParamKind, Params, Value};
+pub use processor::ProcessorId;
+pub use refusal::Refusal;
+pub use result::{Origin, TeeResult};
+pub use uuid::{ParseUuidError, Uuid};

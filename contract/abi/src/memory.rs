@@ -1,0 +1,33 @@
+//! Memory that the other world can still write.
+
+use thiserror::Error;
+
+/// An access past the end of a shared buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("an access of {len} bytes at offset {offset:#x} leaves the shared buffer of {size} bytes")]
+pub struct OutOfRange {
+    /// First byte of the access, from the start of the buffer.
+    pub offset: usize,
+    /// Bytes of the access.
+    pub len: usize,
+    /// Bytes in the buffer.
+    pub size: usize,
+}
+
+/// A range of memory shared with the normal world: an offset and a length, never a reference.
+///
+/// The other side may write at any moment, so the only way to look at it is to copy. Secure code reads every
+/// byte at most once: what it has checked is the copy, and a second look may show something else.
+pub trait SharedMemory: Sized {
+    /// Bytes in the range.
+    fn size(&self) -> usize;
+
+    /// Copies `into.len()` bytes from `offset`; fails whole, with `into` unspecified, when they are not all inside.
+    fn read(&self, offset: usize, into: &mut [u8]) -> Result<(), OutOfRange>;
+
+    /// Copies `from` to `offset`; fails whole when it is not all inside.
+    fn write(&self, offset: usize, from: &[u8]) -> Result<(), OutOfRange>;
+
+    /// The part from `offset` of `len` bytes.
+    fn part(&self, offset: usize, len: usize) -> Result<Self, OutOfRange>;
+}
