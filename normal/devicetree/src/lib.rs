@@ -1,1 +1,35 @@
-//! Placeholder.
+//! Device trees that describe remote processors behind a TEE service, as one checked model.
+//!
+//! The way in is [`Tree::parse`] on a device tree blob, then [`Model::of`] on the tree:
+//!
+//! ```
+//! # let blob = include_bytes!("../../../bindings/examples/stm32mp257f-ev1.dtb");
+//! let tree = rproc_devicetree::Tree::parse(blob)?;
+//! let model = rproc_devicetree::Model::of(&tree);
+//! let m33 = model.processor("m33")?;
+//! assert_eq!((m33.id, m33.mailboxes["vq0"].channel), (1, 0));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The layout read here nests the service below `/firmware/optee`, as the mailing-list thread about the
+//! TEE remoteproc service ends up proposing: the node carries only what the service cannot tell.
+#![forbid(unsafe_code)]
+
+mod blob;
+mod finding;
+mod model;
+mod nested;
+mod property;
+mod reference;
+mod region;
+#[cfg(test)]
+mod testing;
+mod tree;
+
+pub use blob::{Error, MAXIMUM_DEPTH, MAXIMUM_SIZE};
+pub use finding::{Finding, Problem, Severity};
+pub use model::{
+    LookupError, MailboxRef, MemoryRegion, Model, Processor, ProviderRef, Service, VendorProperty,
+};
+pub use nested::SERVICE_COMPATIBLE_PREFIX;
+pub use tree::{NodeRef, Tree};
