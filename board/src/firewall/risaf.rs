@@ -186,7 +186,13 @@ impl Risaf {
     /// Recompiles a span of byte offsets, piece by piece between region boundaries.
     fn compile(&self, (start, end): (u64, u64), map: &PermissionMap) {
         let end = end.min(self.guarded);
-        let mut edges: Vec<u64> = self.regions.iter().filter(|region| region.enabled()).flat_map(|region| [region.span().0, region.span().1]).filter(|edge| (start..end).contains(edge)).collect();
+        let mut edges: Vec<u64> = self
+            .regions
+            .iter()
+            .filter(|region| region.enabled())
+            .flat_map(|region| [region.span().0, region.span().1])
+            .filter(|edge| (start..end).contains(edge))
+            .collect();
         edges.extend([start, end]);
         edges.sort_unstable();
         for piece in edges.windows(2) {

@@ -17,6 +17,7 @@ pub mod error;
 pub mod file;
 pub mod header;
 pub mod metadata;
+mod refusal;
 pub mod resource_table;
 pub mod section;
 pub mod segment;

@@ -30,6 +30,7 @@ pub mod error;
 pub mod hash_table;
 pub mod header;
 pub mod metadata;
+mod refusal;
 pub mod tlv;
 
 pub use authenticated::{Authenticated, Image, ImageKind};

@@ -118,12 +118,12 @@ impl Signer for PrivateKey {
         self.kind().algorithm()
     }
 
-    fn signature_len(&self) -> usize {
-        self.kind().signature_size()
+    fn signature_len(&self) -> u32 {
+        self.kind().signature_size() as u32
     }
 
     /// Deterministic: PKCS#1 v1.5 has no randomness, and ECDSA takes its nonce from key and digest (RFC 6979).
-    fn sign_digest(&self, digest: &[u8; 32]) -> Result<Vec<u8>, KeyError> {
+    fn sign_digest(&mut self, digest: &[u8; 32]) -> Result<Vec<u8>, KeyError> {
         match &self.half {
             Half::Rsa(key) => key.sign(Pkcs1v15Sign::new::<sha2::Sha256>(), digest).map_err(failed),
             Half::P256(key) => {
@@ -174,8 +174,8 @@ mod tests {
     #[test]
     fn a_new_key_survives_its_file_and_signs() {
         for kind in [KeyKind::P256, KeyKind::Rsa2048] {
-            let key = PrivateKey::generate(kind).unwrap();
-            let again = PrivateKey::from_file(key.to_pem().unwrap().as_bytes()).unwrap();
+            let mut key = PrivateKey::generate(kind).unwrap();
+            let mut again = PrivateKey::from_file(key.to_pem().unwrap().as_bytes()).unwrap();
             let digest = crate::sha256(b"firmware");
             let signature = again.sign_digest(&digest).unwrap();
             assert_eq!(signature, key.sign_digest(&digest).unwrap(), "{kind} must be deterministic");

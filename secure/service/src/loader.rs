@@ -107,7 +107,7 @@ fn check_binding<P: PlatformClient>(
         processor: platform.processor,
         algorithm: image.signature_algorithm(),
         key: image.tlvs().get_array(TlvKind::KEY_FINGERPRINT).map_err(Refusal::from)?,
-        soc: target.map(|target| target.soc),
+        soc: target.map(|target| target.soc()),
         security_counter: counter,
         unbound,
     });
@@ -120,7 +120,7 @@ fn check_binding<P: PlatformClient>(
         ] {
             if missing {
                 return Err(Refusal::new(Reason::NotBound)
-                    .expected(Fact::words(kind.name()))
+                    .expected(Fact::words(kind.name().unwrap_or_default()))
                     .at(Place::Tlv { kind: kind.0 }));
             }
         }
@@ -139,13 +139,13 @@ fn check_binding<P: PlatformClient>(
         }
         let mut room = [0; 32];
         match platform.soc_name(&mut room)? {
-            Some(soc) if soc == target.soc => {}
+            Some(soc) if soc == target.soc() => {}
             Some(soc) => {
-                return Err(Refusal::new(Reason::WrongSoc).expected(soc).found(target.soc).at(at));
+                return Err(Refusal::new(Reason::WrongSoc).expected(soc).found(target.soc()).at(at));
             }
             // A platform that does not tell: nothing can be held against it.
             None if policy == Policy::Compatible => {}
-            None => return Err(Refusal::new(Reason::WrongSoc).found(target.soc).at(at)),
+            None => return Err(Refusal::new(Reason::WrongSoc).found(target.soc()).at(at)),
         }
     }
     let counter = counter.unwrap_or(0);

@@ -4,7 +4,7 @@ use rproc_abi::Refusal;
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_abi::service::TableLocation;
 use rproc_elf::resource_table::{ResourceTable, layout::HEADER_SIZE, probe};
-use rproc_image::{Authenticated, TlvKind};
+use rproc_image::{Authenticated, BoundResourceTable, TlvKind};
 
 use crate::container::zeroed;
 use crate::plan::{LoadPlan, PlannedSegment};
@@ -29,9 +29,9 @@ pub(crate) fn find<P: PlatformClient>(
 ) -> Result<FoundTable, Refusal> {
     let at = Place::Tlv { kind: TlvKind::RESOURCE_TABLE.0 };
     match image.resource_table() {
-        Some(bound) if bound.size == 0 => Ok(FoundTable { location: None, derived: false }),
-        Some(bound) => {
-            let (address, size) = (u64::from(bound.address), u64::from(bound.size));
+        Some(BoundResourceTable::Absent) => Ok(FoundTable { location: None, derived: false }),
+        Some(BoundResourceTable::At { address, size }) => {
+            let (address, size) = (u64::from(address), u64::from(size));
             let range = Fact::Range { start: address, size };
             if size > TABLE_LIMIT {
                 return Err(Refusal::new(Reason::BadResourceTable)
