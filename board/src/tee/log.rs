@@ -1,0 +1,148 @@
+//! The secure world's log: what the TA and the platform service did, with the board's time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rproc_abi::service::TableLocation;
+use rproc_abi::{ProcessorId, Refusal};
+use rproc_image::SignatureAlgorithm;
+use rproc_platform::Region;
+use rproc_service::Unbound;
+
+use crate::bus::Bus;
+
+/// Something that the secure world did to a processor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecureEvent {
+    /// The signature was good.
+    Authenticated {
+        /// The signature's type.
+        algorithm: SignatureAlgorithm,
+        /// The signer's fingerprint, where the image has it.
+        key: Option<[u8; 32]>,
+        /// The SoC that the image is bound to.
+        soc: Option<String>,
+        /// The processor that the image was loaded for, and is bound to if it is bound to a SoC.
+        processor: ProcessorId,
+        /// The image's security counter.
+        security_counter: Option<u32>,
+        /// What the image leaves open.
+        unbound: Unbound,
+    },
+    /// The processor's memory was closed to the normal world.
+    FirewallClosed {
+        /// Its regions.
+        regions: Vec<Region>,
+    },
+    /// A segment is in place.
+    SegmentLoaded {
+        /// Which ELF image.
+        image: u32,
+        /// Which program header.
+        index: u32,
+        /// Device address.
+        address: u64,
+        /// Bytes from the file.
+        file_size: u64,
+        /// Bytes in memory.
+        memory_size: u64,
+    },
+    /// Everything is in place.
+    Loaded {
+        /// Where the resource table is.
+        resource_table: Option<TableLocation>,
+        /// Found by looking, not given by the image.
+        derived: bool,
+    },
+    /// The processor was let go.
+    Released {
+        /// Its vector table.
+        boot_address: u64,
+    },
+    /// The processor was stopped.
+    Held,
+    /// The processor's memory was zeroed.
+    Wiped {
+        /// Bytes.
+        size: u64,
+    },
+    /// The processor's memory was given back to the normal world.
+    FirewallOpened,
+    /// The service refused something.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// The log; clones share it.
+#[derive(Clone, Debug)]
+pub struct SecureLog {
+    bus: Arc<Bus>,
+    events: Arc<Mutex<Vec<(Duration, SecureEvent)>>>,
+}
+
+/// The log keeps this many events; a client that never reads it does not fill the host's memory.
+const LIMIT: usize = 4096;
+
+impl SecureLog {
+    /// An empty log that takes its time from the board.
+    pub fn new(bus: Arc<Bus>) -> Self {
+        Self { bus, events: Arc::default() }
+    }
+
+    /// Takes what was logged, oldest first.
+    pub fn drain(&self) -> Vec<(Duration, SecureEvent)> {
+        std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn push(&self, event: SecureEvent) {
+        let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if events.len() == LIMIT {
+            events.remove(0);
+        }
+        events.push((self.bus.now(), event));
+    }
+}
+
+impl rproc_service::Observer for SecureLog {
+    fn event(&mut self, event: rproc_service::Event<'_>) {
+        use rproc_service::Event;
+        self.push(match event {
+            Event::Authenticated { processor, algorithm, key, soc, security_counter, unbound } => {
+                SecureEvent::Authenticated {
+                    processor,
+                    algorithm,
+                    key: key.copied(),
+                    soc: soc.map(str::to_owned),
+                    security_counter,
+                    unbound,
+                }
+            }
+            Event::SegmentLoaded { image, index, address, file_size, memory_size, .. } => {
+                SecureEvent::SegmentLoaded { image, index, address, file_size, memory_size }
+            }
+            Event::Loaded { resource_table, derived, .. } => SecureEvent::Loaded { resource_table, derived },
+            Event::Refused { refusal, .. } => SecureEvent::Refused { refusal },
+            // The platform service tells these from closer by.
+            Event::Started { .. } | Event::Stopped { .. } | Event::Released { .. } => return,
+        });
+    }
+}
+
+impl rproc_platform::Observer for SecureLog {
+    fn event(&mut self, event: rproc_platform::Event<'_>) {
+        use rproc_platform::Event;
+        self.push(match event {
+            Event::FirewallClosed { regions, .. } => {
+                SecureEvent::FirewallClosed { regions: regions.to_vec() }
+            }
+            Event::Released { boot_address, .. } => SecureEvent::Released { boot_address },
+            Event::Held { .. } => SecureEvent::Held,
+            Event::Wiped { size, .. } => SecureEvent::Wiped { size },
+            Event::FirewallOpened { .. } => SecureEvent::FirewallOpened,
+            // The service passes the platform's refusals on as its own.
+            Event::Refused { .. } => return,
+        });
+    }
+}

@@ -1,0 +1,289 @@
+//! The host port of the secure world: a small TEE that runs the remoteproc TA and its platform service as OP-TEE would.
+
+mod counters;
+mod hardware;
+mod keys;
+mod log;
+mod memory;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rproc_abi::enumeration::Scope;
+use rproc_abi::{
+    Completion, Login, Origin, Output, Outputs, Param, Params, PtaMemory, SharedMemory, TeeResult, Uuid,
+};
+use rproc_platform::PlatformService;
+use rproc_platform::stm32mp25::Stm32mp257;
+use rproc_service::{Crypto, PlatformClient, Policy, Service};
+use rproc_tee::{MemRef, SessionId, SharedBuffer, TeeClient, TeeError};
+
+use crate::bus::{Bus, Initiator, Port};
+
+pub use counters::Counters;
+pub use hardware::SecurePort;
+pub use keys::TrustedKeys;
+pub use log::{SecureEvent, SecureLog};
+pub use memory::{NormalMemory, SharedHeap};
+
+/// When the remoteproc TA becomes visible on the TEE bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// At once, as an early TA.
+    Always,
+    /// Once tee-supplicant runs.
+    WithSupplicant,
+    /// Never: this TEE was built without it.
+    Absent,
+}
+
+/// What a TEE is built with.
+pub struct TeeConfig {
+    /// The keys that the platform trusts.
+    pub keys: TrustedKeys,
+    /// What an image must bind.
+    pub policy: Policy,
+    /// When the TA is visible.
+    pub presence: Presence,
+    /// The security counters, which outlive a power cycle.
+    pub counters: Counters,
+}
+
+type Platform = PlatformService<SecurePort, Stm32mp257, TrustedKeys, Counters, SecureLog>;
+
+/// The way from the TA to the platform service, which OP-TEE's core opens to that TA alone.
+struct HostPlatform(Platform);
+
+impl PlatformClient for HostPlatform {
+    fn invoke<M: SharedMemory>(&mut self, number: u32, params: Params<PtaMemory<'_, M>>) -> Completion {
+        self.0.invoke::<sha2::Sha256, M>(number, params)
+    }
+}
+
+struct HostCrypto;
+
+impl Crypto for HostCrypto {
+    type Sha256 = sha2::Sha256;
+}
+
+/// Which service a session is with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Enumeration,
+    Remoteproc,
+}
+
+struct Inner {
+    service: Service<HostPlatform, HostCrypto, SecureLog>,
+    presence: Presence,
+    supplicant: bool,
+    sessions: BTreeMap<u32, Target>,
+    next_session: u32,
+    heap: SharedHeap,
+}
+
+/// The TEE of a virtual board. What it does to the board, it does through the bus as the secure Cortex-A35.
+pub struct HostTee {
+    inner: Mutex<Inner>,
+    log: SecureLog,
+    bus: Arc<Bus>,
+}
+
+/// As many sessions as the TEE has room for.
+const SESSIONS_LIMIT: usize = 64;
+
+impl HostTee {
+    /// Boots a TEE on a board.
+    pub fn new(bus: Arc<Bus>, config: TeeConfig) -> Self {
+        let log = SecureLog::new(bus.clone());
+        let secure = SecurePort::new(Port::new(bus.clone(), Initiator::A35Secure));
+        let platform =
+            PlatformService::new(secure, Stm32mp257::new(), config.keys, config.counters, log.clone());
+        let service = Service::new(HostPlatform(platform), config.policy, log.clone());
+        let heap = SharedHeap::new();
+        let inner = Inner {
+            service,
+            presence: config.presence,
+            supplicant: false,
+            sessions: BTreeMap::new(),
+            next_session: 1,
+            heap,
+        };
+        Self { inner: Mutex::new(inner), log, bus }
+    }
+
+    /// tee-supplicant runs now.
+    pub fn start_supplicant(&self) {
+        self.lock().supplicant = true;
+    }
+
+    /// Takes what the secure world has logged, oldest first.
+    pub fn drain_log(&self) -> Vec<(std::time::Duration, SecureEvent)> {
+        self.log.drain()
+    }
+
+    /// Where a shared buffer lies, physical address and bytes: what a hostile normal world knows anyway.
+    pub fn buffer_address(&self, buffer: SharedBuffer) -> Option<(u64, usize)> {
+        self.lock().heap.find(buffer.id)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        // A panic while the lock was held is a bug that its own thread reports; the state itself is plain data.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The normal world's port, for what its own kernel does to a shared buffer.
+    fn normal(&self) -> Port {
+        Port::new(self.bus.clone(), Initiator::A35NonSecure)
+    }
+
+    fn place(&self, buffer: SharedBuffer, offset: usize, len: usize) -> Result<u64, TeeError> {
+        let (address, size) = self.lock().heap.find(buffer.id).ok_or(api(TeeResult::ITEM_NOT_FOUND))?;
+        match offset.checked_add(len) {
+            Some(end) if end <= size => Ok(address + offset as u64),
+            _ => Err(api(TeeResult::BAD_PARAMETERS)),
+        }
+    }
+}
+
+impl Inner {
+    /// Takes memory references across the world boundary: each must lie inside memory that is registered as shared.
+    fn cross(&self, bus: &Arc<Bus>, params: Params<MemRef>) -> Result<Params<NormalMemory>, TeeError> {
+        let [a, b, c, d] = params.map(|param| -> Result<Param<NormalMemory>, TeeError> {
+            param.map(|memref| {
+                let (address, size) =
+                    self.heap.find(memref.buffer.id).ok_or(comms(TeeResult::BAD_PARAMETERS))?;
+                match memref.offset.checked_add(memref.size) {
+                    Some(end) if end <= size => Ok(NormalMemory::new(
+                        Port::new(bus.clone(), Initiator::A35Secure),
+                        address + memref.offset as u64,
+                        memref.size,
+                    )),
+                    _ => Err(comms(TeeResult::BAD_PARAMETERS)),
+                }
+            })
+        });
+        Ok([a?, b?, c?, d?])
+    }
+
+    fn listed(&self, scope: Scope) -> Vec<u8> {
+        let here = match (self.presence, scope) {
+            (Presence::Always, Scope::Always) => true,
+            (Presence::WithSupplicant, Scope::Supplicant) => self.supplicant,
+            _ => false,
+        };
+        if here { Uuid::REMOTEPROC_TA.octets().to_vec() } else { Vec::new() }
+    }
+
+    fn can_open(&self) -> bool {
+        match self.presence {
+            Presence::Always => true,
+            Presence::WithSupplicant => self.supplicant,
+            Presence::Absent => false,
+        }
+    }
+
+    fn enumerate(&self, command: u32, params: Params<NormalMemory>) -> Completion {
+        let (scope, list) = match Scope::from_params(command, params) {
+            Ok(request) => request,
+            Err(bad) => return Completion::failed(bad.into()),
+        };
+        let uuids = self.listed(scope);
+        let result = match list.write(0, &uuids) {
+            Ok(()) => TeeResult::SUCCESS,
+            Err(_) => TeeResult::SHORT_BUFFER,
+        };
+        Completion { result, outputs: Scope::outputs(uuids.len()) }
+    }
+}
+
+const NO_OUTPUTS: Outputs = [Output::None; 4];
+
+fn error(result: TeeResult, origin: Origin) -> TeeError {
+    TeeError { result, origin, outputs: NO_OUTPUTS }
+}
+
+fn api(result: TeeResult) -> TeeError {
+    error(result, Origin::Api)
+}
+
+fn comms(result: TeeResult) -> TeeError {
+    error(result, Origin::Comms)
+}
+
+fn tee(result: TeeResult) -> TeeError {
+    error(result, Origin::Tee)
+}
+
+impl TeeClient for HostTee {
+    fn open_session(
+        &self,
+        service: Uuid,
+        login: Login,
+        params: Params<MemRef>,
+    ) -> Result<SessionId, TeeError> {
+        let mut inner = self.lock();
+        let params = inner.cross(&self.bus, params)?;
+        let target = match service {
+            Uuid::DEVICE_ENUMERATION => Target::Enumeration,
+            Uuid::REMOTEPROC_TA if inner.can_open() => Target::Remoteproc,
+            // The platform service asks who calls; no session of the normal world is the TA.
+            Uuid::REMOTEPROC_PTA => return Err(tee(TeeResult::ACCESS_DENIED)),
+            _ => return Err(tee(TeeResult::ITEM_NOT_FOUND)),
+        };
+        if inner.sessions.len() >= SESSIONS_LIMIT {
+            return Err(tee(TeeResult::OUT_OF_MEMORY));
+        }
+        if target == Target::Remoteproc {
+            inner.service.open_session(login, params).map_err(|result| error(result, Origin::TrustedApp))?;
+        }
+        let id = inner.next_session;
+        inner.next_session = inner.next_session.wrapping_add(1).max(1);
+        inner.sessions.insert(id, target);
+        Ok(SessionId(id))
+    }
+
+    fn invoke(&self, session: SessionId, command: u32, params: Params<MemRef>) -> Result<Outputs, TeeError> {
+        let mut inner = self.lock();
+        let target = *inner.sessions.get(&session.0).ok_or(tee(TeeResult::BAD_PARAMETERS))?;
+        let params = inner.cross(&self.bus, params)?;
+        let completion = match target {
+            Target::Enumeration => inner.enumerate(command, params),
+            Target::Remoteproc => inner.service.invoke(command, params),
+        };
+        if completion.result.is_success() {
+            Ok(completion.outputs)
+        } else {
+            Err(TeeError {
+                result: completion.result,
+                origin: Origin::TrustedApp,
+                outputs: completion.outputs,
+            })
+        }
+    }
+
+    fn close_session(&self, session: SessionId) {
+        self.lock().sessions.remove(&session.0);
+    }
+
+    fn share(&self, size: usize) -> Result<SharedBuffer, TeeError> {
+        let buffer = self.lock().heap.allocate(size).ok_or(api(TeeResult::OUT_OF_MEMORY))?;
+        let address = self.place(buffer, 0, size)?;
+        self.normal().fill(address, size as u64, 0).map_err(|_| api(TeeResult::GENERIC))?;
+        Ok(buffer)
+    }
+
+    fn unshare(&self, buffer: SharedBuffer) {
+        self.lock().heap.free(buffer.id);
+    }
+
+    fn write_shared(&self, buffer: SharedBuffer, offset: usize, from: &[u8]) -> Result<(), TeeError> {
+        let address = self.place(buffer, offset, from.len())?;
+        self.normal().write(address, from).map_err(|_| api(TeeResult::GENERIC))
+    }
+
+    fn read_shared(&self, buffer: SharedBuffer, offset: usize, into: &mut [u8]) -> Result<(), TeeError> {
+        let address = self.place(buffer, offset, into.len())?;
+        self.normal().read(address, into).map_err(|_| api(TeeResult::GENERIC))
+    }
+}
