@@ -63,7 +63,11 @@ impl std::fmt::Debug for Board {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Board { activity, epoch, bus, .. } = self;
         let name = bus.description().name;
-        f.debug_struct("Board").field("name", &name).field("activity", activity).field("epoch", epoch).finish_non_exhaustive()
+        f.debug_struct("Board")
+            .field("name", &name)
+            .field("activity", activity)
+            .field("epoch", epoch)
+            .finish_non_exhaustive()
     }
 }
 
@@ -93,7 +97,8 @@ impl Board {
     ) -> Result<Self, BoardError> {
         let bus = Arc::new(Bus::new(description, otp)?);
         boot_firmware::run(description, &Port::new(bus.clone(), Initiator::A35Secure))?;
-        let core = RsemuCore::new(bus.clone(), work_arounds).map_err(|error| BoardError::Core(error.to_string()))?;
+        let core =
+            RsemuCore::new(bus.clone(), work_arounds).map_err(|error| BoardError::Core(error.to_string()))?;
         let epoch = bus.boot().0.epoch;
         Ok(Board {
             bus,

@@ -21,7 +21,8 @@ pub fn run(description: &Description, secure: &Port) -> Result<(), AccessError> 
         }
     }
     for guard in description.risabs {
-        let regions = description.policy.iter().filter(|r| within(r, (guard.memory, guard.memory + guard.size)));
+        let regions =
+            description.policy.iter().filter(|r| within(r, (guard.memory, guard.memory + guard.size)));
         for region in regions {
             program_pages(guard, region, secure)?;
         }
@@ -35,7 +36,8 @@ pub fn run(description: &Description, secure: &Port) -> Result<(), AccessError> 
 
 fn bank_span(description: &Description, memory: u64) -> (u64, u64) {
     let banks = description.banks.iter().filter_map(|bank| Some((bank.windows.first()?.base, bank.size)));
-    let found = banks.map(|(base, size)| (base, base + size)).find(|(start, end)| (*start..*end).contains(&memory));
+    let found =
+        banks.map(|(base, size)| (base, base + size)).find(|(start, end)| (*start..*end).contains(&memory));
     found.unwrap_or((memory, memory))
 }
 
@@ -43,7 +45,12 @@ fn within(region: &PolicyRegion, (start, end): (u64, u64)) -> bool {
     (start..end).contains(&region.base)
 }
 
-fn program_region(guard: &RisafSite, number: u64, region: &PolicyRegion, secure: &Port) -> Result<(), AccessError> {
+fn program_region(
+    guard: &RisafSite,
+    number: u64,
+    region: &PolicyRegion,
+    secure: &Port,
+) -> Result<(), AccessError> {
     let registers = guard.registers + 0x40 * number;
     let compartments = u32::from(region.compartments.unwrap_or(0xFF));
     let start = region.base - guard.memory;

@@ -208,7 +208,10 @@ pub const STM32MP257F_EV1: Description = Description {
         Bank {
             name: "low-power SRAM",
             size: 32 * KIB,
-            windows: &[Window { base: 0x200C_0000, secure: false }, Window { base: 0x300C_0000, secure: true }],
+            windows: &[
+                Window { base: 0x200C_0000, secure: false },
+                Window { base: 0x300C_0000, secure: true },
+            ],
         },
         Bank { name: "DDR", size: 1024 * MIB, windows: &[Window { base: 0x8000_0000, secure: false }] },
     ],
@@ -223,7 +226,13 @@ pub const STM32MP257F_EV1: Description = Description {
         Memory { name: "LPSRAM3", base: 0x200C_4000, size: 16 * KIB },
         Memory { name: "DDR", base: 0x8000_0000, size: 1024 * MIB },
     ],
-    risafs: &[RisafSite { name: "RISAF4", registers: 0x420D_0000, memory: 0x8000_0000, regions: 15, iac_id: 137 }],
+    risafs: &[RisafSite {
+        name: "RISAF4",
+        registers: 0x420D_0000,
+        memory: 0x8000_0000,
+        regions: 15,
+        iac_id: 137,
+    }],
     risabs: &[
         risab(1, "RISAB1"),
         risab(2, "RISAB2"),

@@ -56,7 +56,10 @@ impl fmt::Display for Happening {
             Happening::ResetRequested => write!(f, "the Cortex-M33 reset itself"),
             Happening::UartLine { uart, line } => write!(f, "uart {uart:#010x}: {line}"),
             Happening::Unmodelled { address, initiator, direction } => {
-                write!(f, "{initiator} {direction}s {address:#010x}, which has no model and reads back what is written")
+                write!(
+                    f,
+                    "{initiator} {direction}s {address:#010x}, which has no model and reads back what is written"
+                )
             }
         }
     }

@@ -116,7 +116,9 @@ impl fmt::Display for AccessError {
         write!(f, "{initiator} may not {direction} {length} bytes at {address:#010x}: ")?;
         match cause {
             Cause::Unmapped => write!(f, "nothing is mapped there"),
-            Cause::Firewall { guard, region: Some(region) } => write!(f, "{guard} region {region} forbids it"),
+            Cause::Firewall { guard, region: Some(region) } => {
+                write!(f, "{guard} region {region} forbids it")
+            }
             Cause::Firewall { guard, region: None } => write!(f, "{guard} forbids it"),
             Cause::Alignment => write!(f, "registers take naturally aligned accesses of 1, 2 or 4 bytes"),
         }

@@ -8,7 +8,8 @@ use crate::core::InterruptLines;
 use crate::description::Description;
 use crate::firewall::{Iac, Risab, Risaf};
 use crate::peripherals::{
-    BootState, BootVector, Ca35Syscfg, CpuState, Hsem, Ipcc, Otp, Pwr, Rcc, RegisterWrite, Side, Storage, Tamp, Uart,
+    BootState, BootVector, Ca35Syscfg, CpuState, Hsem, Ipcc, Otp, Pwr, Rcc, RegisterWrite, Side, Storage,
+    Tamp, Uart,
 };
 
 /// Illegal-access identifiers of the peripherals (ST `stm32mp2xx_hal_rif.h`).
@@ -97,8 +98,12 @@ impl Devices {
             (map.rifsc, 0x1000, Block::Rifsc),
             (map.iac, 0x400, Block::Iac),
         ];
-        blocks.extend(description.risafs.iter().enumerate().map(|(n, site)| (site.registers, 0x1000, Block::Risaf(n))));
-        blocks.extend(description.risabs.iter().enumerate().map(|(n, site)| (site.registers, 0x1000, Block::Risab(n))));
+        blocks.extend(
+            description.risafs.iter().enumerate().map(|(n, site)| (site.registers, 0x1000, Block::Risaf(n))),
+        );
+        blocks.extend(
+            description.risabs.iter().enumerate().map(|(n, site)| (site.registers, 0x1000, Block::Risab(n))),
+        );
         blocks.extend(description.uarts.iter().enumerate().map(|(n, base)| (*base, 0x400, Block::Uart(n))));
         let risafs: Vec<Risaf> = description
             .risafs
@@ -234,7 +239,10 @@ impl Devices {
         bank_offset: u64,
         memories: &Memories,
     ) -> (&'static str, Option<u8>) {
-        let same_bank = |memory: u64| memories.place(memory).map(|place| place.bank) == memories.place(bank_base).map(|place| place.bank);
+        let same_bank = |memory: u64| {
+            memories.place(memory).map(|place| place.bank)
+                == memories.place(bank_base).map(|place| place.bank)
+        };
         if let Some(risaf) =
             self.risafs.iter_mut().find(|risaf| same_bank(risaf.site().memory) && risaf.guards(bank_offset))
         {
@@ -322,7 +330,13 @@ impl Devices {
         found.map_or((Block::Storage, 0), |(base, _, block)| (*block, (address - base) as u32))
     }
 
-    fn entitled(&self, block: Block, offset: u32, by: Initiator, direction: Direction) -> Result<(), Refusal> {
+    fn entitled(
+        &self,
+        block: Block,
+        offset: u32,
+        by: Initiator,
+        direction: Direction,
+    ) -> Result<(), Refusal> {
         let writing = direction == Direction::Write;
         let secure_only = |guard, iac_id| match by {
             Initiator::A35Secure => Ok(()),
@@ -330,18 +344,22 @@ impl Devices {
         };
         match block {
             Block::Risaf(n) if writing => {
-                let (name, id) = self.risafs.get(n).map_or(("RISAF", IAC_ID_OTHER), |r| (r.site().name, r.site().iac_id));
+                let (name, id) =
+                    self.risafs.get(n).map_or(("RISAF", IAC_ID_OTHER), |r| (r.site().name, r.site().iac_id));
                 secure_only(name, id)
             }
             Block::Risab(n) if writing => {
-                let (name, id) = self.risabs.get(n).map_or(("RISAB", IAC_ID_OTHER), |r| (r.site().name, r.site().iac_id));
+                let (name, id) =
+                    self.risabs.get(n).map_or(("RISAB", IAC_ID_OTHER), |r| (r.site().name, r.site().iac_id));
                 secure_only(name, id)
             }
             Block::Iac if writing => secure_only("IAC", IAC_ID_IAC),
             Block::Rifsc if writing => secure_only("RIFSC", IAC_ID_OTHER),
             Block::Otp => secure_only("BSEC", IAC_ID_BSEC),
             Block::Rcc if writing && Rcc::is_protected(offset) => secure_only("RCC", IAC_ID_RCC),
-            Block::Ca35Syscfg if writing && Ca35Syscfg::is_protected(offset) => secure_only("CA35SYSCFG", IAC_ID_OTHER),
+            Block::Ca35Syscfg if writing && Ca35Syscfg::is_protected(offset) => {
+                secure_only("CA35SYSCFG", IAC_ID_OTHER)
+            }
             // The mainline policy gives each bank's channels to one compartment.
             Block::Ipcc1 if writing => bank_owner(offset, by, [1, 2], "IPCC1", IAC_ID_IPCC1),
             Block::Ipcc2 if writing => bank_owner(offset, by, [3, 1], "IPCC2", IAC_ID_IPCC2),

@@ -57,7 +57,8 @@ impl Memories {
         let mut spans = Vec::new();
         for (bank, site) in description.banks.iter().enumerate() {
             let base = site.windows.first().map_or(0, |window| window.base);
-            let paged = description.risabs.iter().any(|guard| (base..base + site.size).contains(&guard.memory));
+            let paged =
+                description.risabs.iter().any(|guard| (base..base + site.size).contains(&guard.memory));
             let shift = if paged { BLOCK_SHIFT } else { PAGE_SHIFT };
             banks.push(MemoryBank {
                 ram: Ram::new(site.name, site.size)?,

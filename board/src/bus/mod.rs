@@ -122,7 +122,13 @@ impl Bus {
     ///
     /// # Errors
     /// [`AccessError`] as for [`Bus::write`]; registers cannot be filled.
-    pub fn fill(&self, initiator: Initiator, address: u64, length: u64, value: u8) -> Result<(), AccessError> {
+    pub fn fill(
+        &self,
+        initiator: Initiator,
+        address: u64,
+        length: u64,
+        value: u8,
+    ) -> Result<(), AccessError> {
         let refuse = |cause| self.refuse(initiator, address, length, Direction::Write, cause);
         match self.resolve(initiator, address, length, Direction::Write)? {
             Target::Ram(ram, offset) => ram.fill(offset, length, value).map_err(|_| refuse(Cause::Unmapped)),
@@ -188,7 +194,15 @@ impl Bus {
             }
             return match bank.permissions.check(initiator, direction, place.offset, length) {
                 Ok(()) => Ok(Target::Ram(&bank.ram, place.offset)),
-                Err(at) => Err(self.refuse_memory(initiator, address, length, direction, bank.base, at, place.offset)),
+                Err(at) => Err(self.refuse_memory(
+                    initiator,
+                    address,
+                    length,
+                    direction,
+                    bank.base,
+                    at,
+                    place.offset,
+                )),
             };
         }
         let span = self.description.peripherals;
@@ -251,7 +265,13 @@ impl Bus {
         lock(&self.devices)
     }
 
-    fn register_read(&self, initiator: Initiator, address: u64, register: u64, length: u64) -> Result<u32, AccessError> {
+    fn register_read(
+        &self,
+        initiator: Initiator,
+        address: u64,
+        register: u64,
+        length: u64,
+    ) -> Result<u32, AccessError> {
         let direction = Direction::Read;
         if !aligned(register, length) {
             return Err(self.refuse(initiator, address, length, direction, Cause::Alignment));
@@ -259,10 +279,17 @@ impl Bus {
         let mut effects = Effects::default();
         let outcome = self.devices().read(initiator, register & !3, &mut effects);
         self.apply(initiator, register, direction, effects);
-        outcome.map_err(|refusal| self.refuse_register(initiator, address, register, length, direction, refusal))
+        outcome
+            .map_err(|refusal| self.refuse_register(initiator, address, register, length, direction, refusal))
     }
 
-    fn register_write(&self, initiator: Initiator, address: u64, register: u64, from: &[u8]) -> Result<(), AccessError> {
+    fn register_write(
+        &self,
+        initiator: Initiator,
+        address: u64,
+        register: u64,
+        from: &[u8],
+    ) -> Result<(), AccessError> {
         let (direction, length) = (Direction::Write, from.len() as u64);
         if !aligned(register, length) {
             return Err(self.refuse(initiator, address, length, direction, Cause::Alignment));
@@ -276,7 +303,8 @@ impl Bus {
             outcome
         };
         self.apply(initiator, register, direction, effects);
-        outcome.map_err(|refusal| self.refuse_register(initiator, address, register, length, direction, refusal))
+        outcome
+            .map_err(|refusal| self.refuse_register(initiator, address, register, length, direction, refusal))
     }
 
     fn apply(&self, initiator: Initiator, address: u64, direction: Direction, effects: Effects) {
@@ -319,7 +347,8 @@ impl Bus {
     ) -> AccessError {
         let (guard, region) = {
             let mut devices = self.devices();
-            let found = devices.capture_memory(initiator, direction, bank_base, refused_offset, &self.memories);
+            let found =
+                devices.capture_memory(initiator, direction, bank_base, refused_offset, &self.memories);
             if devices.drive_lines(&self.m33_lines) {
                 self.attention.store(true, Ordering::Release);
             }
@@ -330,7 +359,13 @@ impl Bus {
     }
 
     #[cold]
-    fn refuse_alias(&self, initiator: Initiator, address: u64, length: u64, direction: Direction) -> AccessError {
+    fn refuse_alias(
+        &self,
+        initiator: Initiator,
+        address: u64,
+        length: u64,
+        direction: Direction,
+    ) -> AccessError {
         // An offset no guard covers: the alias itself is what refuses.
         self.refuse_memory(initiator, address, length, direction, u64::MAX, u64::MAX, u64::MAX)
     }

@@ -58,7 +58,10 @@ const CFSR: [(u32, &str); 18] = [
     (9, "the data access to {bfar} was refused: nothing is mapped there or the firewall forbids it"),
     (10, "a write was refused after the instruction had finished"),
     (11, "the stack could not be read on exception return"),
-    (12, "the stack could not be written on exception entry: is the stack pointer inside the firmware's memory?"),
+    (
+        12,
+        "the stack could not be written on exception entry: is the stack pointer inside the firmware's memory?",
+    ),
     (13, "floating-point state could not be saved"),
     (16, "the instruction is undefined"),
     (17, "the processor was asked to leave Thumb state: a function pointer without its low bit?"),
@@ -89,8 +92,10 @@ impl CrashReport {
     /// Whether the firmware returned through an `EXC_RETURN` that only a core with TrustZone-M understands: bit 6 (secure
     /// stack) or bit 0 (taken to secure state) set, as in 0xFFFFFFFD.
     pub fn is_secure_image(&self) -> bool {
-        let secure_return = |value: u32| value & 0xFFFF_FF80 == 0xFFFF_FF80 && value & 0x41 != 0 && value != !0;
-        let frame_has_one = self.frame.is_some_and(|frame| secure_return(frame.lr) || frame.r.into_iter().any(secure_return));
+        let secure_return =
+            |value: u32| value & 0xFFFF_FF80 == 0xFFFF_FF80 && value & 0x41 != 0 && value != !0;
+        let frame_has_one =
+            self.frame.is_some_and(|frame| secure_return(frame.lr) || frame.r.into_iter().any(secure_return));
         self.cfsr & INVPC != 0 && frame_has_one
     }
 }

@@ -8,7 +8,9 @@ const WORDS: usize = INTERRUPTS.div_ceil(32) as usize;
 
 /// An external interrupt number the core does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the core has external interrupts 0 to 239, not {number}: the emulated NVIC ends there although the silicon's may not")]
+#[error(
+    "the core has external interrupts 0 to 239, not {number}: the emulated NVIC ends there although the silicon's may not"
+)]
 pub struct NoSuchInterrupt {
     /// The number asked for.
     pub number: u16,
@@ -33,7 +35,8 @@ impl InterruptLines {
         }
         let word = self.levels.get(usize::from(number) / 32).ok_or(error)?;
         let bit = 1 << (number % 32);
-        let old = if level { word.fetch_or(bit, Ordering::AcqRel) } else { word.fetch_and(!bit, Ordering::AcqRel) };
+        let old =
+            if level { word.fetch_or(bit, Ordering::AcqRel) } else { word.fetch_and(!bit, Ordering::AcqRel) };
         if (old & bit != 0) != level {
             self.changed.store(true, Ordering::Release);
         }

@@ -30,7 +30,8 @@ impl Iac {
 
     /// Register read. The clear registers read 0.
     pub fn read(&self, offset: u32) -> u32 {
-        let word = |base: u32, words: &[u32; WORDS]| words.get(((offset - base) / 4) as usize).copied().unwrap_or(0);
+        let word =
+            |base: u32, words: &[u32; WORDS]| words.get(((offset - base) / 4) as usize).copied().unwrap_or(0);
         match offset {
             IER..ISR => word(IER, &self.enabled),
             ISR..ICR => word(ISR, &self.status),

@@ -49,7 +49,8 @@ enum Register {
 impl Register {
     fn at(offset: u32) -> Option<Register> {
         let page = (offset as usize & 0xFF) / 4;
-        let compartment = (offset as usize).checked_sub(0x800).map(|at| at / 0x20).filter(|&n| n < COMPARTMENTS);
+        let compartment =
+            (offset as usize).checked_sub(0x800).map(|at| at / 0x20).filter(|&n| n < COMPARTMENTS);
         match offset {
             0x000 => Some(Register::Control),
             0x100..0x180 => Some(Register::Security(page)),
@@ -172,7 +173,9 @@ impl Risab {
 
     fn compile(&self, page: usize, map: &PermissionMap) {
         let start = page as u64 * PAGE_SIZE;
-        let (Some(&security), Some(&filter)) = (self.seccfgr.get(page), self.cidcfgr.get(page)) else { return };
+        let (Some(&security), Some(&filter)) = (self.seccfgr.get(page), self.cidcfgr.get(page)) else {
+            return;
+        };
         if start >= self.site.size {
             return;
         }
@@ -183,7 +186,8 @@ impl Risab {
                     Direction::Read => &self.cidrdcfgr,
                     Direction::Write => &self.cidwrcfgr,
                 };
-                let listed = lists.get(usize::from(by.compartment())).is_some_and(|list| list >> page & 1 != 0);
+                let listed =
+                    lists.get(usize::from(by.compartment())).is_some_and(|list| list >> page & 1 != 0);
                 (by.may_be_secure() || !secure) && (filter & CIDCFGR_FILTER == 0 || listed)
             });
             let at = self.bank_offset + start + block * BLOCK_SIZE;

@@ -55,8 +55,10 @@ mod tests {
     #[test]
     fn collects_lines() {
         let mut uart = Uart::default();
-        let lines: Vec<String> =
-            b"one\r\ntwo\nrest".iter().filter_map(|b| uart.write(TDR, RegisterWrite::word(u32::from(*b)))).collect();
+        let lines: Vec<String> = b"one\r\ntwo\nrest"
+            .iter()
+            .filter_map(|b| uart.write(TDR, RegisterWrite::word(u32::from(*b))))
+            .collect();
         assert_eq!(lines, ["one", "two"]);
         assert_eq!(uart.take_line().as_deref(), Some("rest"));
         assert_eq!(uart.take_line(), None);

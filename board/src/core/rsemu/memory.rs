@@ -71,7 +71,11 @@ impl MemOps for CoreMemory {
     #[inline]
     fn read(&self, offset: u64, into: &mut [u8], _: MemAttrs) -> MemResult {
         let by = self.initiator();
-        match self.bus.resolve(by, offset, into.len() as u64, Direction::Read).map_err(|_| BusError::Unassigned)? {
+        match self
+            .bus
+            .resolve(by, offset, into.len() as u64, Direction::Read)
+            .map_err(|_| BusError::Unassigned)?
+        {
             Target::Ram(ram, at) => ram.read(at, into).map_err(|_| BusError::Unassigned),
             Target::Register(_) => {
                 self.note_activity();
@@ -83,10 +87,15 @@ impl MemOps for CoreMemory {
     #[inline]
     fn write(&self, offset: u64, from: &[u8], _: MemAttrs) -> MemResult {
         let by = self.initiator();
-        match self.bus.resolve(by, offset, from.len() as u64, Direction::Write).map_err(|_| BusError::Unassigned)? {
+        match self
+            .bus
+            .resolve(by, offset, from.len() as u64, Direction::Write)
+            .map_err(|_| BusError::Unassigned)?
+        {
             Target::Ram(ram, at) => {
                 let mut old = [0; 8];
-                let same = old.get_mut(..from.len()).is_some_and(|old| ram.read(at, old).is_ok() && *old == *from);
+                let same =
+                    old.get_mut(..from.len()).is_some_and(|old| ram.read(at, old).is_ok() && *old == *from);
                 if !same {
                     self.note_activity();
                 }

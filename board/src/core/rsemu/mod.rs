@@ -184,7 +184,8 @@ impl Core for RsemuCore {
     fn reset(&mut self, vector_table: u32, secure: bool) {
         self.memory.set_secure(secure);
         self.cpu.set_vtor(vector_table);
-        let kind = if self.work_arounds.on(WorkAround::ColdReset) { ResetKind::Cold } else { ResetKind::Warm };
+        let kind =
+            if self.work_arounds.on(WorkAround::ColdReset) { ResetKind::Cold } else { ResetKind::Warm };
         Device::reset(&self.cpu, kind);
         self.cpu.clear_reset_request();
         // The reset sequence is a step of its own; the inputs are driven after it, because a cold reset forgets them.

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use rsemu::core::error::Error;
 use rsemu::core::space::{MemAttrs, MemOps, MemResult, Region, TopologyGuard};
 use rsemu::cpu::arm::v7m::ArmV7m;
-use rsemu::cpu::arm::v7m::sys::Exception;
 use rsemu::cpu::arm::v7m::Regs;
+use rsemu::cpu::arm::v7m::sys::Exception;
 
 use super::memory::CoreMemory;
 
@@ -65,7 +65,8 @@ pub fn wake(cpu: &ArmV7m) -> u64 {
     let registers = cpu.regs();
     let spare = usize::from(SPARE.0);
     let (priority, enabled, active, mpu) = cpu.with_sys(|sys| {
-        let saved = (sys.priority.get(spare).copied(), sys.is_enabled(SPARE), sys.is_active(SPARE), sys.mpu_ctrl);
+        let saved =
+            (sys.priority.get(spare).copied(), sys.is_enabled(SPARE), sys.is_active(SPARE), sys.mpu_ctrl);
         sys.priority.iter_mut().skip(spare).for_each(|priority| *priority = 0);
         sys.set_enable(SPARE, true);
         sys.set_active(SPARE, true);
