@@ -51,3 +51,10 @@ pub fn result(board: &Board, index: u64) -> u32 {
 pub fn set_result(board: &Board, index: u64, value: u32) {
     board.port(Initiator::A35NonSecure).write32(RESULTS + 4 * index, value).unwrap();
 }
+
+/// Receive interrupt of IPCC1 on, channel 2 open, as Linux's mailbox driver leaves them.
+pub fn open_mailbox(board: &Board) {
+    let linux = board.port(Initiator::A35NonSecure);
+    linux.write32(0x4049_0000, 1).unwrap();
+    linux.write32(0x4049_0004, !0b10).unwrap();
+}
