@@ -99,6 +99,32 @@ fn a_disabled_interrupt_does_not_stop_the_board() {
 }
 
 #[test]
+fn trustzone_chooses_the_secure_vectors_and_opens_secure_memory() {
+    let mut board = board();
+    load(&board, guest::COUNT);
+    let secure = board.port(Initiator::A35Secure);
+    secure.write32(CA35SYSCFG + 0x20A0, 1).unwrap();
+    secure.write32(CA35SYSCFG + 0x20A4, CODE as u32).unwrap();
+    secure.write32(RCC + 0x434, 1).unwrap();
+    assert_eq!(board.run_for(Duration::from_millis(1)), Wake::Deadline);
+    let released = Happening::Released { vector_table: CODE as u32, secure: true };
+    assert_eq!(board.drain_events()[0].what, released);
+    assert!(result(&board, 0) > 0);
+}
+
+#[test]
+fn polling_a_register_is_idling_until_someone_writes_it() {
+    let mut board = board();
+    load(&board, guest::POLL);
+    start(&board);
+    assert_eq!(board.run_for(Duration::from_secs(10)), Wake::Idle);
+    assert!(board.instructions() < 1000);
+    board.port(Initiator::A35NonSecure).write32(IPCC1 + 0x08, 1 << 16).unwrap();
+    assert_eq!(board.run_for(Duration::from_secs(10)), Wake::Idle);
+    assert_eq!(result(&board, 0), 0x600D);
+}
+
+#[test]
 fn an_hour_without_firmware_takes_no_time() {
     let mut board = board();
     assert_eq!(board.run_until(Duration::from_secs(3600)), Wake::Idle);
