@@ -21,6 +21,7 @@ const IAC_ID_BSEC: u8 = 177;
 /// A reserved identifier, used for blocks whose own was not found (CA35SYSCFG, RIFSC): board's model.
 const IAC_ID_OTHER: u8 = 143;
 
+/// SYSCFG's boot register: ST's HAL takes 3 and 0xC in its low bits for engineering boot and then waits for a debugger.
 const SYSCFG_PRODUCTION_BOOT: u32 = 1;
 
 /// A modelled register block.
@@ -128,6 +129,8 @@ impl Devices {
             .collect();
         let mut storage = Storage::default();
         storage.write(map.syscfg, RegisterWrite::word(SYSCFG_PRODUCTION_BOOT));
+        // Known, so its first access is nothing to report.
+        storage.is_new(map.syscfg);
         Devices {
             description: *description,
             blocks,

@@ -219,6 +219,11 @@ impl Bus {
         Err(self.refuse(initiator, address, length, direction, Cause::Unmapped))
     }
 
+    /// Whether reading a register (address in the non-secure alias) may change something: hardware semaphores are taken by a read.
+    pub(crate) fn reading_changes(&self, register: u64) -> bool {
+        register.wrapping_sub(self.description.registers.hsem) < 0x400
+    }
+
     /// Reads memory for diagnostics: checked like any access, but a refusal leaves no trace, and registers are not touched.
     pub(crate) fn peek(&self, initiator: Initiator, address: u64, into: &mut [u8]) -> Option<()> {
         let place = self.memories.place(address)?;

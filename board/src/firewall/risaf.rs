@@ -186,11 +186,12 @@ impl Risaf {
     /// Recompiles a span of byte offsets, piece by piece between region boundaries.
     fn compile(&self, (start, end): (u64, u64), map: &PermissionMap) {
         let end = end.min(self.guarded);
-        let mut edges: Vec<u64> = self
-            .regions
-            .iter()
-            .filter(|region| region.enabled())
-            .flat_map(|region| [region.span().0, region.span().1])
+        if start >= end {
+            return;
+        }
+        let spans = self.regions.iter().filter(|region| region.enabled()).map(|region| region.span());
+        let mut edges: Vec<u64> = spans
+            .flat_map(|(first, last)| [first, last])
             .filter(|edge| (start..end).contains(edge))
             .collect();
         edges.extend([start, end]);
@@ -239,6 +240,15 @@ mod tests {
         risaf.write(0x80 + CFGR, RegisterWrite::word(0), &map);
         assert_eq!(risaf.read(0x80 + CFGR), CFGR_MASK);
         assert_eq!(risaf.read(HWCFGR) & 0xFF, 16);
+    }
+
+    #[test]
+    fn a_region_that_ends_before_it_starts_covers_nothing() {
+        let (mut risaf, map) = fresh();
+        for (register, value) in [(STARTR, 0x4000), (ENDR, 0x1000), (CIDCFGR, !0), (CFGR, 1)] {
+            risaf.write(0x40 + register, RegisterWrite::word(value), &map);
+        }
+        assert!((0..16).all(|page| !map.at(page << 12).allow(Initiator::M33, Direction::Read)));
     }
 
     #[test]

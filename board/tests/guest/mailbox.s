@@ -1,4 +1,4 @@
-@ Waits for IPCC1 channel 1, acknowledges it and sets its own channel 2. RESULTS[0] messages, [1] value of the last interrupt number.
+@ Waits for IPCC1 channel 1, acknowledges it and sets its own channel 2. RESULTS[0] messages, [1] the last exception number.
         .include "macros.inc"
         .equ    IPCC1, 0x40490000
         vectors
@@ -8,9 +8,10 @@ start:  addr    r0, RESULTS
         str     r1, [r6, #0x10]     @ C2CR: receive interrupt
         mvn     r1, #1
         str     r1, [r6, #0x14]     @ C2MR: channel 1 open
-        addr    r2, 0xE000E114      @ ISER5: IRQ 160 to 191
-        movw    r1, #0x0800         @ IRQ 171
+        addr    r2, 0xE000E110      @ ISER4 and ISER5: IRQ 128 to 191, the mailbox of every board among them
+        mvn     r1, #0
         str     r1, [r2]
+        str     r1, [r2, #4]
 1:      wfi
         b       1b
 irq:    addr    r6, IPCC1

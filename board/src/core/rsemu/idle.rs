@@ -1,6 +1,6 @@
 //! Proof that a core goes round in circles: Brent's cycle search over the core's whole state.
 //!
-//! Two moments with the same registers, between which no memory changed, no device was touched and no exception was taken, have the
+//! Two moments with the same registers, between which no memory changed, no device was written and no exception was taken, have the
 //! same future. Only time and the outside can break the circle. What this cannot see: a loop that reads SysTick's current value or
 //! the cycle counter and forgets it again before the circle closes.
 

@@ -13,7 +13,8 @@ use crate::bus::{Bus, Direction, Initiator, Target};
 pub struct CoreMemory {
     bus: Arc<Bus>,
     secure: AtomicBool,
-    /// Grows with everything that could make two passes of a loop differ: a register access, or a store that changed memory.
+    /// Grows with everything that could make two passes of a loop differ: a register write, a register read with a side effect, a
+    /// store that changed memory.
     activity: AtomicU64,
 }
 
@@ -77,8 +78,11 @@ impl MemOps for CoreMemory {
             .map_err(|_| BusError::Unassigned)?
         {
             Target::Ram(ram, at) => ram.read(at, into).map_err(|_| BusError::Unassigned),
-            Target::Register(_) => {
-                self.note_activity();
+            Target::Register(register) => {
+                // Registers change by writes alone, so a loop that only reads them goes round in circles too.
+                if self.bus.reading_changes(register) {
+                    self.note_activity();
+                }
                 self.bus.read(by, offset, into).map_err(|_| BusError::Unassigned)
             }
         }
