@@ -208,6 +208,11 @@ pub enum Event {
         /// `shutdown` or `detach`.
         mailbox: Mailbox,
     },
+    /// The firmware could not be asked or told, for want of a mailbox.
+    LeaveUnwired {
+        /// `shutdown` or `detach`.
+        mailbox: Mailbox,
+    },
     /// The firmware answered that.
     LeaveAcknowledged {
         /// `shutdown` or `detach`.

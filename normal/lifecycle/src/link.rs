@@ -65,7 +65,12 @@ impl Link {
         self.broken
     }
 
-    /// Whether messages are left from the last burst, for which no kick will come.
+    /// Leaves messages for later.
+    pub(crate) fn set_unfinished(&mut self) {
+        self.unfinished = true;
+    }
+
+    /// Whether messages were left, for which no kick will come.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.unfinished
     }

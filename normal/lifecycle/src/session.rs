@@ -170,6 +170,13 @@ impl Session {
         }
     }
 
+    /// Remembers that the firmware has sent something, for when it is taken.
+    pub(crate) fn defer_messages(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.set_unfinished();
+        }
+    }
+
     /// Signals the firmware about a ring if it wants to know.
     pub(crate) fn notify(&mut self, machine: &mut impl Machine, ring: Ring, happened: impl FnMut(Event)) {
         if self.link.as_mut().is_some_and(|link| link.take_notification(machine, ring)) {
@@ -233,10 +240,11 @@ pub(crate) fn leave(
     machine: &mut impl Machine,
     mut happened: impl FnMut(Duration, Event),
 ) {
+    let start = machine.now();
     if !description.has_mailbox(mailbox) {
+        happened(start, Event::LeaveUnwired { mailbox });
         return;
     }
-    let start = machine.now();
     machine.kick(mailbox);
     happened(start, Event::LeaveRequested { mailbox });
     for _ in 0..MAXIMUM_WAKES {

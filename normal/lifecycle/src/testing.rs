@@ -12,7 +12,7 @@ use rproc_rpmsg::memory::{Fault, Memory};
 use rproc_rpmsg::message::MAX_PAYLOAD;
 use rproc_rpmsg::name_service::{Change, Name};
 use rproc_rpmsg::remote::{self, Remote};
-use rproc_rpmsg::{Ring, SendError};
+use rproc_rpmsg::{ReceiveError, Ring, SendError};
 
 use crate::{Crash, Description, Loader, Machine, Mailbox, MemoryRegion, TableLocation, Wake};
 
@@ -182,27 +182,12 @@ impl Board {
             }
         }
         let kicked = self.take(Mailbox::Queue0) | self.take(Mailbox::Queue1);
-        let mut payload = [0; MAX_PAYLOAD];
         if firmware.remote.is_none() {
             firmware.connect(ram);
         }
-        let Firmware { remote: Some(remote), backlog, .. } = &mut *firmware else { return };
-        if kicked {
-            while let Some(message) = remote.receive(ram, &mut payload).unwrap() {
-                backlog.push((message.source, message.payload.to_vec()));
-            }
-            while let Some((source, payload)) = backlog.first() {
-                match remote.send(ram, ECHO, *source, payload) {
-                    Ok(()) => drop(backlog.remove(0)),
-                    Err(SendError::Full) => break,
-                    Err(error) => panic!("{error}"),
-                }
-            }
-        }
-        for (ring, mailbox) in [(Ring::ToHost, Mailbox::Queue0), (Ring::ToRemote, Mailbox::Queue1)] {
-            if remote.take_notification(ram, ring).unwrap() {
-                self.kick_host(mailbox);
-            }
+        if firmware.exchange(ram, kicked, self).is_err() {
+            // The host attached anew without a word, since there is no detach mailbox: its rings start over.
+            firmware.remote = None;
         }
     }
 }
@@ -211,6 +196,31 @@ impl Firmware {
     fn log(&mut self, ram: &mut Ram, line: &str) {
         ram.write(LOG + self.log, format!("{line}\n\0").as_bytes()).unwrap();
         self.log += line.len() as u64 + 1;
+    }
+
+    /// Takes messages after a kick, returns them, and kicks the host for what it did.
+    fn exchange(&mut self, ram: &mut Ram, kicked: bool, board: &Board) -> Result<(), ReceiveError> {
+        let Firmware { remote: Some(remote), backlog, .. } = self else { return Ok(()) };
+        let mut payload = [0; MAX_PAYLOAD];
+        if kicked {
+            while let Some(message) = remote.receive(ram, &mut payload)? {
+                backlog.push((message.source, message.payload.to_vec()));
+            }
+            while let Some((source, payload)) = backlog.first() {
+                match remote.send(ram, ECHO, *source, payload) {
+                    Ok(()) => drop(backlog.remove(0)),
+                    Err(SendError::Full) => break,
+                    Err(SendError::Ring(error)) => return Err(error.into()),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+        for (ring, mailbox) in [(Ring::ToHost, Mailbox::Queue0), (Ring::ToRemote, Mailbox::Queue1)] {
+            if remote.take_notification(ram, ring)? {
+                board.kick_host(mailbox);
+            }
+        }
+        Ok(())
     }
 
     /// Waits for DRIVER_OK in its table, then announces.

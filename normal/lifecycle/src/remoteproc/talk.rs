@@ -8,7 +8,7 @@ use super::Remoteproc;
 use crate::error::Error;
 use crate::event::{ChannelId, Event};
 use crate::loader::Loader;
-use crate::machine::{Machine, Wake};
+use crate::machine::{Machine, Mailbox, Wake};
 use crate::state::State;
 
 impl<L: Loader, M: Machine> Remoteproc<L, M> {
@@ -105,11 +105,26 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
     }
 
     fn serve(&mut self) {
-        if self.is_talking()
-            && let Some(session) = &mut self.session
-        {
-            let happened = self.journal.at(self.machine.now());
-            session.serve(&self.description, &mut self.machine, happened);
+        match &mut self.session {
+            Some(session) if matches!(self.state, State::Running | State::Attached) => {
+                let happened = self.journal.at(self.machine.now());
+                session.serve(&self.description, &mut self.machine, happened);
+            }
+            _ => self.set_aside(),
+        }
+    }
+
+    /// Takes signals that nobody wants now, so that they end no further wait; messages stay in the ring.
+    fn set_aside(&mut self) {
+        for mailbox in Mailbox::ALL {
+            if self.description.has_mailbox(mailbox) && self.machine.is_pending(mailbox) {
+                self.machine.acknowledge(mailbox);
+                if mailbox == Mailbox::Queue0
+                    && let Some(session) = &mut self.session
+                {
+                    session.defer_messages();
+                }
+            }
         }
     }
 

@@ -388,7 +388,9 @@ fn suspended_messages_wait() {
     processor.send(channel, b"late", MOMENT).unwrap();
     processor.suspend().unwrap();
     assert!(matches!(processor.boot(), Err(Error::Illegal(_))));
+    let before = processor.machine().now();
     assert!(!settle(&mut processor).iter().any(|event| matches!(event, Event::MessageReceived { .. })));
+    assert!(processor.machine().now() - before > MOMENT, "a pending signal stops the time");
     assert!(matches!(processor.try_send(channel, b""), Err(Error::NoRpmsg { state: State::Suspended })));
     processor.resume().unwrap();
     assert!(settle(&mut processor).iter().any(|event| matches!(event, Event::MessageReceived { .. })));
