@@ -20,7 +20,7 @@ pub enum Initiator {
 }
 
 impl Initiator {
-    /// Every initiator, in the order of [`Initiator::view`].
+    /// Every initiator, in the order of the columns of a permission map.
     pub const ALL: [Initiator; 5] = [
         Initiator::A35Secure,
         Initiator::A35NonSecure,

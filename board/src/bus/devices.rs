@@ -21,8 +21,8 @@ const IAC_ID_BSEC: u8 = 177;
 /// A reserved identifier, used for blocks whose own was not found (CA35SYSCFG, RIFSC): board's model.
 const IAC_ID_OTHER: u8 = 143;
 
-/// SYSCFG's boot register: ST's HAL takes 3 and 0xC in its low bits for engineering boot and then waits for a debugger.
-const SYSCFG_PRODUCTION_BOOT: u32 = 1;
+/// SYSCFG's first register at power-on; ST's M33 start-up does not go on when the low bits read 3 or 0xC.
+const SYSCFG_AT_POWER_ON: u32 = 1;
 
 /// A modelled register block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Devices {
             })
             .collect();
         let mut storage = Storage::default();
-        storage.write(map.syscfg, RegisterWrite::word(SYSCFG_PRODUCTION_BOOT));
+        storage.write(map.syscfg, RegisterWrite::word(SYSCFG_AT_POWER_ON));
         // Known, so its first access is nothing to report.
         storage.is_new(map.syscfg);
         Devices {
