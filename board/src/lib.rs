@@ -13,6 +13,7 @@ pub mod firewall;
 pub mod log;
 pub mod peripherals;
 pub mod ram;
+pub mod system;
 pub mod tee;
 
 pub use board::{Board, BoardError, Wake};

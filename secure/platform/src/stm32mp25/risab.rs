@@ -6,11 +6,11 @@ use rproc_abi::refusal::{Fact, Reason};
 use super::m33::Holder;
 use crate::{Hardware, write_checked};
 
-/// Register block, first physical address guarded, bytes guarded.
+/// Register block (OP-TEE `stm32mp251.dtsi`), first physical address guarded, bytes guarded.
 const BLOCKS: [(u64, u64, u64); 3] = [
-    (0x4210_0000, 0x0a04_0000, 0x2_0000),
-    (0x4211_0000, 0x0a06_0000, 0x2_0000),
-    (0x4212_0000, 0x0a08_0000, 0x2_0000),
+    (0x4211_0000, 0x0a04_0000, 0x2_0000),
+    (0x4212_0000, 0x0a06_0000, 0x2_0000),
+    (0x4213_0000, 0x0a08_0000, 0x2_0000),
 ];
 const PAGE: u64 = 0x1000;
 

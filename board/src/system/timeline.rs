@@ -1,0 +1,86 @@
+//! What happened in the whole system, in the order in which it happened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rproc_abi::enumeration::Scope;
+
+use crate::bus::Bus;
+use crate::log::Happening;
+use crate::tee::{HostTee, SecureEvent};
+
+/// Something that happened, anywhere in the system.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Moment {
+    /// The device tree was read and has the processor.
+    DeviceTree {
+        /// The board's name.
+        board: String,
+        /// The processor's name.
+        processor: String,
+        /// Path of its node.
+        path: String,
+        /// Its processor id.
+        id: u32,
+    },
+    /// The TEE bus has a service.
+    ServiceFound {
+        /// The device's name on the bus.
+        device: String,
+        /// When it became visible.
+        scope: Scope,
+    },
+    /// The secure world did something.
+    Secure(SecureEvent),
+    /// The normal world's remoteproc framework did something.
+    Lifecycle(rproc_lifecycle::Event),
+    /// The board did something.
+    Board(Happening),
+}
+
+/// A moment and its time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Virtual time since power-on.
+    pub at: Duration,
+    /// What happened.
+    pub moment: Moment,
+}
+
+/// Collects the moments of all three worlds.
+pub struct Timeline {
+    tee: Arc<HostTee>,
+    bus: Arc<Bus>,
+    entries: Vec<Entry>,
+}
+
+impl Timeline {
+    /// An empty timeline.
+    pub fn new(tee: Arc<HostTee>, bus: Arc<Bus>) -> Self {
+        Self { tee, bus, entries: Vec::new() }
+    }
+
+    /// Adds a moment that happens now, behind what the other worlds did until now.
+    pub fn push(&mut self, moment: Moment) {
+        self.collect();
+        self.entries.push(Entry { at: self.bus.now(), moment });
+    }
+
+    /// Takes everything, oldest first.
+    pub fn drain(&mut self) -> Vec<Entry> {
+        self.collect();
+        std::mem::take(&mut self.entries)
+    }
+
+    /// Board and secure world each log in order; where both have something, time decides, and the secure world, which
+    /// acts on the board, comes first.
+    fn collect(&mut self) {
+        let secure = self.tee.drain_log().into_iter();
+        let secure = secure.map(|(at, event)| Entry { at, moment: Moment::Secure(event) });
+        let board = self.bus.drain_events().into_iter();
+        let board = board.map(|event| Entry { at: event.at, moment: Moment::Board(event.what) });
+        let mut both: Vec<Entry> = secure.chain(board).collect();
+        both.sort_by_key(|entry| entry.at);
+        self.entries.extend(both);
+    }
+}
