@@ -15,6 +15,7 @@
 //! TEE remoteproc service ends up proposing: the node carries only what the service cannot tell.
 #![forbid(unsafe_code)]
 
+mod address;
 mod blob;
 mod finding;
 mod model;

@@ -75,6 +75,8 @@ impl Processor {
 pub struct MailboxRef {
     /// Path of the controller's node.
     pub controller: String,
+    /// Physical address of the controller's registers, where the tree tells it.
+    pub controller_address: Option<u64>,
     /// Channel number, from 0 (STM32 reference manuals count the same channels from 1).
     pub channel: u32,
 }

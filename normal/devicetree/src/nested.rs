@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::address;
 use crate::finding::{Findings, Problem};
 use crate::model::{MailboxRef, Processor, ProviderRef, Service, VendorProperty};
 use crate::property;
@@ -220,7 +221,8 @@ fn mailboxes(
             let expected = format!("one of {}", MAILBOX_NAMES.join(", "));
             findings.warning(&path, "mbox-names", Problem::Value { expected, found: format!("`{name}`") });
         }
-        let mailbox = MailboxRef { controller: provider, channel: *channel };
+        let controller_address = node.tree().node(&provider).and_then(address::physical);
+        let mailbox = MailboxRef { controller: provider, controller_address, channel: *channel };
         // Processors that are off may be another description of the same hardware.
         let other = if enabled { uses.mailboxes.insert(mailbox.clone(), path.clone()) } else { None };
         if let Some(other) = other {
@@ -314,6 +316,7 @@ mod tests {
         let channels: Vec<_> = m33.mailboxes.iter().map(|(name, one)| (name.as_str(), one.channel)).collect();
         assert_eq!(channels, [("shutdown", 2), ("vq0", 0), ("vq1", 1)]);
         assert!(m33.mailboxes.values().all(|one| one.controller == "/soc@0/mailbox@40490000"));
+        assert_eq!(m33.mailboxes["vq0"].controller_address, Some(0x4049_0000));
         let region = m33.memory_region("vdev0buffer").unwrap();
         assert_eq!((region.address, region.size), (0x812f_a000, 0x6000));
         assert!(region.shared_dma_pool && region.no_map);
