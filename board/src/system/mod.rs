@@ -102,7 +102,7 @@ impl System {
             id: node.id,
         });
         let service = find_service(&tee, ProcessorId(node.id), &timeline)?;
-        let channels = channels(node)?;
+        let channels = channels(node, config.board)?;
         let machine = NormalWorld::new(board, &channels, config.real_time);
         let loader = TeeLoader::new(service, ProcessorId(node.id));
         let mut processor = Remoteproc::new(describe(node), loader, machine);
@@ -135,12 +135,15 @@ fn describe(node: &Processor) -> ProcessorDescription {
     }
 }
 
+/// Channels of an STM32MP25's IPCC1 (RM0457).
+const IPCC_CHANNELS: u32 = 16;
+
 /// The IPCC channel of each mailbox.
-fn channels(node: &Processor) -> Result<Vec<(Mailbox, u32)>, SystemError> {
+fn channels(node: &Processor, board: &Description) -> Result<Vec<(Mailbox, u32)>, SystemError> {
     let mut channels = Vec::new();
     for (name, reference) in &node.mailboxes {
         let Some(mailbox) = Mailbox::from_name(name) else { continue };
-        if !reference.controller.contains("40490000") || reference.channel >= 16 {
+        if reference.controller_address != Some(board.registers.ipcc1) || reference.channel >= IPCC_CHANNELS {
             return Err(SystemError::Mailbox {
                 processor: node.path.clone(),
                 name: name.clone(),
