@@ -1,0 +1,316 @@
+//! What `rproc run` reports: one value an event, the same for people and for `--json`.
+
+use rproc_abi::Refusal;
+use rproc_abi::enumeration::Scope;
+use rproc_abi::refusal::{Fact, Place};
+use rproc_board::log::Happening;
+use rproc_board::system::{Entry, Moment};
+use rproc_board::tee::SecureEvent;
+use rproc_lifecycle as lifecycle;
+use serde::Serialize;
+
+/// A range of device memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Range {
+    /// Its name in the device tree.
+    pub name: String,
+    /// First address.
+    pub address: u64,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// Which way a message went, seen from Linux.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MessageDirection {
+    /// To the processor.
+    Sent,
+    /// From the processor.
+    Received,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Everything asked for happened.
+    Done,
+    /// The image was refused.
+    Refused,
+    /// The firmware failed.
+    Failed,
+}
+
+/// One event. Field names are stable; `docs/run-events.md` describes them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum RunEvent {
+    /// A plain ELF file was signed in memory.
+    SignedInMemory { file: String, key: String, development_key: bool, boot_address: Option<u32> },
+    /// The device tree was read.
+    DeviceTree { board: String, processor: String, path: String, id: u32 },
+    /// The TEE bus has the service.
+    Service { device: String, needs_supplicant: bool },
+    /// The TEE accepted the signature.
+    Authenticated {
+        algorithm: String,
+        key: Option<String>,
+        soc: Option<String>,
+        processor: String,
+        security_counter: Option<u32>,
+        not_authenticated: Vec<&'static str>,
+    },
+    /// The processor's memory was closed to Linux.
+    FirewallClosed { regions: Vec<Range> },
+    /// The processor's memory was given back to Linux.
+    FirewallOpened {},
+    /// A segment is in place.
+    Segment { image: u32, index: u32, address: u64, file_size: u64, memory_size: u64 },
+    /// The firmware's resource table was found, or it has none.
+    ResourceTable { address: Option<u64>, size: Option<u64>, derived: bool },
+    /// A carveout got its memory.
+    Carveout { name: String, region: String, address: u64, size: u64 },
+    /// A trace buffer was found.
+    TraceBuffer { name: String, address: Option<u64>, size: u64 },
+    /// A vring got its memory.
+    Vring { vring: usize, region: String, address: u64, entries: u16, notify_id: u32 },
+    /// The message buffers got their memory.
+    Buffers { region: String, address: u64, size: u64, each_way: u16 },
+    /// The processor runs.
+    Released { boot_address: u64 },
+    /// A line in a trace buffer.
+    Trace { buffer: usize, line: String },
+    /// A line on a UART.
+    Uart { uart: u64, line: String },
+    /// A channel was announced or withdrawn.
+    Channel { channel: String, address: u32, announced: bool },
+    /// A message; `hex` instead of `text` where it is no UTF-8.
+    Rpmsg { direction: MessageDirection, channel: String, text: Option<String>, hex: Option<String> },
+    /// Something that deserves attention but ends nothing.
+    Note { text: String },
+    /// The bus refused an access.
+    IllegalAccess { initiator: String, address: u64, text: String },
+    /// The firmware crashed.
+    Crashed { reason: String },
+    /// The firmware was asked to shut down, and whether it answered.
+    Shutdown { acknowledged: bool },
+    /// The processor was stopped.
+    Stopped {},
+    /// The processor's memory was zeroed.
+    Wiped { size: u64 },
+    /// The TEE refused.
+    Refused {
+        reason: &'static str,
+        text: String,
+        expected: Option<String>,
+        found: Option<String>,
+        place: Option<String>,
+        tee_result: String,
+        next_step: &'static str,
+    },
+    /// An `--expect` was met.
+    Expected { text: String },
+    /// The end.
+    Finished { outcome: Outcome, exit_code: u8, reason: String },
+}
+
+impl RunEvent {
+    /// A refusal, with all it tells.
+    pub fn refused(refusal: &Refusal) -> Self {
+        let fact = |fact: Fact| (fact != Fact::None).then(|| fact.to_string());
+        let result = refusal.result();
+        Self::Refused {
+            reason: refusal.reason.name(),
+            text: refusal.reason.sentence().to_owned(),
+            expected: fact(refusal.expected),
+            found: fact(refusal.found),
+            place: (refusal.place != Place::None).then(|| refusal.place.to_string()),
+            tee_result: result.name().map_or_else(|| format!("{:#010x}", result.0), str::to_owned),
+            next_step: refusal.reason.next_step(),
+        }
+    }
+
+    /// A message as text where it is text.
+    pub fn message(direction: MessageDirection, channel: String, payload: &[u8]) -> Self {
+        match str::from_utf8(payload) {
+            Ok(text) => Self::Rpmsg { direction, channel, text: Some(text.to_owned()), hex: None },
+            Err(_) => Self::Rpmsg { direction, channel, text: None, hex: Some(hex(payload)) },
+        }
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Turns the system's moments into events; remembers the names of channels.
+#[derive(Default)]
+pub struct Translator {
+    channels: Vec<lifecycle::Channel>,
+}
+
+impl Translator {
+    /// The event of a moment; `None` for moments that tell a person nothing new.
+    pub fn event(&mut self, entry: &Entry) -> Option<RunEvent> {
+        match &entry.moment {
+            Moment::DeviceTree { board, processor, path, id } => Some(RunEvent::DeviceTree {
+                board: board.clone(),
+                processor: processor.clone(),
+                path: path.clone(),
+                id: *id,
+            }),
+            Moment::ServiceFound { device, scope } => Some(RunEvent::Service {
+                device: device.clone(),
+                needs_supplicant: *scope == Scope::Supplicant,
+            }),
+            Moment::Secure(event) => secure(event),
+            Moment::Lifecycle(event) => self.lifecycle(event),
+            Moment::Board(happening) => board(happening),
+        }
+    }
+
+    fn name(&self, id: lifecycle::ChannelId) -> String {
+        let channel = self.channels.iter().find(|channel| channel.id == id);
+        channel.map_or_else(|| format!("{:#x}", id.0), |channel| channel.name.clone())
+    }
+
+    fn lifecycle(&mut self, event: &lifecycle::Event) -> Option<RunEvent> {
+        use lifecycle::Event;
+        Some(match event {
+            Event::CarveoutMatched { name, region, address, size, .. } => RunEvent::Carveout {
+                name: name.clone(),
+                region: region.clone(),
+                address: *address,
+                size: u64::from(*size),
+            },
+            Event::TraceFound { name, address, size, .. } => {
+                RunEvent::TraceBuffer { name: name.clone(), address: *address, size: u64::from(*size) }
+            }
+            Event::VringPlaced { vring, region, address, entries, notify_id, .. } => RunEvent::Vring {
+                vring: *vring,
+                region: region.clone(),
+                address: *address,
+                entries: *entries,
+                notify_id: *notify_id,
+            },
+            Event::BuffersPlaced { region, address, size, each_way } => RunEvent::Buffers {
+                region: region.clone(),
+                address: *address,
+                size: *size,
+                each_way: *each_way,
+            },
+            Event::ChannelAnnounced(channel) => {
+                self.channels.push(channel.clone());
+                RunEvent::Channel { channel: channel.name.clone(), address: channel.remote, announced: true }
+            }
+            Event::ChannelWithdrawn(channel) => {
+                RunEvent::Channel { channel: channel.name.clone(), address: channel.remote, announced: false }
+            }
+            Event::MessageReceived { channel, payload, .. } => {
+                RunEvent::message(MessageDirection::Received, self.name(*channel), payload)
+            }
+            Event::MessageSent { channel, payload, .. } => {
+                RunEvent::message(MessageDirection::Sent, self.name(*channel), payload)
+            }
+            Event::TraceLine { trace, line } => RunEvent::Trace { buffer: *trace, line: line.clone() },
+            Event::LeaveAcknowledged { .. } => RunEvent::Shutdown { acknowledged: true },
+            Event::LeaveTimedOut { .. } => RunEvent::Shutdown { acknowledged: false },
+            Event::Stopped => RunEvent::Stopped {},
+            Event::Crashed(crash) => RunEvent::Crashed { reason: crash.reason.clone() },
+            Event::VdevIgnored { vdev, reason, .. } => {
+                RunEvent::Note { text: format!("virtio device {vdev} stays without a driver: {reason}") }
+            }
+            Event::AnnouncementIgnored { name, reason, .. } => {
+                RunEvent::Note { text: format!("the announcement of channel {name} has no effect: {reason}") }
+            }
+            Event::MessageMalformed { reason } => {
+                RunEvent::Note { text: format!("a malformed message was dropped: {reason}") }
+            }
+            Event::MessageUndeliverable { source, destination, .. } => RunEvent::Note {
+                text: format!(
+                    "a message from {source:#x} to {destination:#x} was dropped: no such endpoint"
+                ),
+            },
+            Event::RpmsgBroken { reason } => {
+                RunEvent::Note { text: format!("the firmware damaged a ring, RPMsg has stopped: {reason}") }
+            }
+            Event::TraceUnreadable { trace, reason } => {
+                RunEvent::Note { text: format!("trace buffer {trace} cannot be read: {reason}") }
+            }
+            Event::EntrySkipped { entry, kind } => {
+                RunEvent::Note { text: format!("resource {entry} has type {kind}, which is not handled") }
+            }
+            Event::ReleaseFailed { reason } => {
+                RunEvent::Note { text: format!("the firmware's memory was not given back: {reason}") }
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn secure(event: &SecureEvent) -> Option<RunEvent> {
+    Some(match event {
+        SecureEvent::Authenticated { algorithm, key, soc, processor, security_counter, unbound } => {
+            let open = [
+                (unbound.target, "target"),
+                (unbound.security_counter, "security_counter"),
+                (unbound.elf_metadata, "elf_metadata"),
+                (unbound.resource_table, "resource_table"),
+            ];
+            RunEvent::Authenticated {
+                algorithm: algorithm.to_string(),
+                key: key.as_ref().map(|key| hex(key)),
+                soc: soc.clone(),
+                processor: processor.to_string(),
+                security_counter: *security_counter,
+                not_authenticated: open.iter().filter(|(open, _)| *open).map(|(_, name)| *name).collect(),
+            }
+        }
+        SecureEvent::FirewallClosed { regions } => RunEvent::FirewallClosed {
+            regions: regions
+                .iter()
+                .filter(|region| region.kind == rproc_platform::RegionKind::Firmware)
+                .map(|region| Range {
+                    name: region.name.to_owned(),
+                    address: region.device,
+                    size: region.size,
+                })
+                .collect(),
+        },
+        SecureEvent::FirewallOpened => RunEvent::FirewallOpened {},
+        SecureEvent::SegmentLoaded { image, index, address, file_size, memory_size } => RunEvent::Segment {
+            image: *image,
+            index: *index,
+            address: *address,
+            file_size: *file_size,
+            memory_size: *memory_size,
+        },
+        SecureEvent::Loaded { resource_table, derived } => RunEvent::ResourceTable {
+            address: resource_table.map(|table| table.address),
+            size: resource_table.map(|table| table.size),
+            derived: *derived,
+        },
+        SecureEvent::Released { boot_address } => RunEvent::Released { boot_address: *boot_address },
+        SecureEvent::Wiped { size } => RunEvent::Wiped { size: *size },
+        SecureEvent::Refused { refusal } => RunEvent::refused(refusal),
+        SecureEvent::Held => return None,
+    })
+}
+
+fn board(happening: &Happening) -> Option<RunEvent> {
+    Some(match happening {
+        Happening::IllegalAccess(error) => RunEvent::IllegalAccess {
+            initiator: error.initiator.to_string(),
+            address: error.address,
+            text: error.to_string(),
+        },
+        Happening::UartLine { uart, line } => RunEvent::Uart { uart: *uart, line: line.clone() },
+        Happening::ResetRequested | Happening::Unmodelled { .. } => {
+            RunEvent::Note { text: happening.to_string() }
+        }
+        // The secure world and the lifecycle tell these.
+        Happening::Released { .. } | Happening::Held | Happening::Crashed(_) => return None,
+    })
+}
