@@ -1,6 +1,7 @@
 //! Where the `core` library for the firmware's target comes from: rustup's ready-built one, or sources to build it from.
 
 use anyhow::{Context, Result, bail};
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -37,6 +38,15 @@ pub enum CoreLibrary {
     Installed,
     /// To build it, from the sources in this folder (`library` of Rust's repository).
     Sources(PathBuf),
+}
+
+impl fmt::Display for CoreLibrary {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Installed => "core ready-built",
+            Self::Sources(_) => "core built from its sources",
+        })
+    }
 }
 
 /// The core library for `target`: from `wanted`, or from the first origin that has it. Debian's package is unpacked below

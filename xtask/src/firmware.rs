@@ -60,8 +60,9 @@ pub fn run(options: &Options) -> Result<()> {
     let scratch = scratch(&repository);
     fs::create_dir_all(&scratch)?;
 
-    let mut built = build_rust(&repository, &scratch, options.core)?;
-    let mut compilers = vec![output(Command::new("rustc").arg("--version"))?];
+    let core = core_library::find(TARGET, options.core, &scratch)?;
+    let mut built = build_rust(&repository, &scratch, &core)?;
+    let mut compilers = vec![format!("{} ({core})", output(Command::new("rustc").arg("--version"))?)];
     match output(Command::new(C_COMPILER).arg("--version")) {
         Ok(version) => {
             compilers.push(version.lines().next().unwrap_or_default().to_owned());
@@ -86,7 +87,7 @@ fn scratch(repository: &Path) -> PathBuf {
     target.join("firmware")
 }
 
-fn build_rust(repository: &Path, scratch: &Path, core: Option<Origin>) -> Result<Built> {
+fn build_rust(repository: &Path, scratch: &Path, core: &CoreLibrary) -> Result<Built> {
     let mut cargo = Command::new("cargo");
     cargo.current_dir(repository.join("firmware"));
     cargo.args(["build", "--release", "--locked", "--target", TARGET]);
@@ -94,10 +95,10 @@ fn build_rust(repository: &Path, scratch: &Path, core: Option<Origin>) -> Result
     // No path of this machine may get into the files, and none may change a symbol's name (see the wrapper).
     let mut remapped = vec![(repository.to_path_buf(), "rproc")];
     remapped.extend(cargo_home().map(|home| (home, "cargo")));
-    if let CoreLibrary::Sources(sources) = core_library::find(TARGET, core, scratch)? {
+    if let CoreLibrary::Sources(sources) = core {
         cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=core");
-        cargo.env("__CARGO_TESTS_ONLY_SRC_ROOT", &sources);
-        remapped.push((sources, "rust"));
+        cargo.env("__CARGO_TESTS_ONLY_SRC_ROOT", sources);
+        remapped.push((sources.clone(), "rust"));
     }
     let flags: Vec<String> =
         remapped.iter().map(|(from, to)| format!("'--remap-path-prefix={}={to}'", from.display())).collect();
@@ -211,6 +212,8 @@ fn elf(folder: &Path, program: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rproc_elf::ElfFile;
+    use std::ops::Range;
 
     #[test]
     fn options_are_read() {
@@ -242,5 +245,27 @@ mod tests {
         }
         let bins: usize = places[1..].iter().map(|place| fs::read_dir(place).unwrap().count()).sum();
         assert_eq!(bins + 1, PROGRAMS.len(), "a program in the workspace is not named here");
+    }
+
+    /// A loader finds in each stored file what it needs: vectors where the processor starts, a resource table that lies
+    /// where it is loaded, and segments inside the memory that the board gives the Cortex-M33.
+    #[test]
+    fn stored_files_are_what_a_loader_wants() {
+        let folder = repository().join("firmware/elf");
+        for program in PROGRAMS.iter().chain([&C_PROGRAM]) {
+            let bytes = fs::read(elf(&folder, program)).unwrap();
+            let file = ElfFile::parse(&bytes).unwrap();
+            assert_eq!(file.vector_table().unwrap().unwrap().section.address, 0x8010_0000, "{program}");
+            let table = file.find_resource_table().unwrap();
+            assert_eq!(table.is_some(), !program.starts_with("trap-"), "{program}");
+            assert!(table.is_none_or(|table| table.section.address == 0x8120_0000), "{program}");
+            for segment in file.segments().filter(|segment| segment.is_load()) {
+                let memory = segment.memory_range().unwrap();
+                let regions = [0x8010_0000..0x8090_0000, 0x80A0_0000..0x8120_0000, 0x8120_0000..0x8130_0000];
+                let inside = |region: &Range<u64>| region.start <= memory.start && memory.end <= region.end;
+                assert!(segment.memory_size > 0 && regions.iter().any(inside), "{program}: {segment:?}");
+                assert_eq!(segment.physical_address, segment.virtual_address, "{program}");
+            }
+        }
     }
 }
