@@ -1,2 +1,47 @@
-//! Placeholder.
-fn main() {}
+//! Chores of this repository: `cargo xtask <chore>`.
+
+mod core_library;
+mod firmware;
+
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+usage: cargo xtask <chore>
+
+  firmware [--check] [--core installed|rust-src|debian]
+      builds the sample firmware into firmware/elf/; with --check, says whether what is there is what the sources give.
+      --core says where the Cortex-M's core library comes from; without it, the first that is there is taken.";
+
+fn main() -> ExitCode {
+    if let Some(status) = firmware::run_as_rustc_wrapper() {
+        return status;
+    }
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    match arguments {
+        [chore, options @ ..] if chore == "firmware" => firmware::run(&firmware::Options::parse(options)?),
+        [] => bail!("no chore given\n{HELP}"),
+        [chore, ..] if chore == "help" || chore == "--help" => {
+            println!("{HELP}");
+            Ok(())
+        }
+        [chore, ..] => bail!("no chore is called {chore}\n{HELP}"),
+    }
+}
+
+/// The repository's top folder: the one above this crate's.
+fn repository() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_path_buf()
+}

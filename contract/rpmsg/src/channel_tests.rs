@@ -7,7 +7,7 @@ use crate::memory::Memory;
 use crate::message::MAX_PAYLOAD;
 use crate::name_service::{Announcement, Change, Name};
 use crate::remote::{Remote, Vdev, Vring};
-use crate::test_memory::TestMemory;
+use crate::testing::TestMemory;
 use crate::vring::{self, Layout};
 use crate::{ReceiveError, Ring, SendError};
 use core::ops::Range;

@@ -231,7 +231,7 @@ fn check_apart(
 mod tests {
     use super::*;
     use crate::message::MAX_PAYLOAD;
-    use crate::test_memory::TestMemory;
+    use crate::testing::TestMemory;
 
     const RINGS: [u64; 2] = [0x1000, 0x1800];
     const BUFFERS: Range<u64> = 0x2000..0x4000;

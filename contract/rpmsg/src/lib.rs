@@ -6,11 +6,16 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, feature = "testing"))]
+extern crate alloc;
+
 pub mod host;
 pub mod memory;
 pub mod message;
 pub mod name_service;
 pub mod remote;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod transfer;
 pub mod vring;
 
@@ -18,5 +23,3 @@ pub use transfer::{ReceiveError, Ring, SendError};
 
 #[cfg(test)]
 mod channel_tests;
-#[cfg(test)]
-mod test_memory;

@@ -184,7 +184,7 @@ fn place(index: usize, vring: &Vring, shared: &Range<u64>) -> Result<Layout, Con
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_memory::TestMemory;
+    use crate::testing::TestMemory;
 
     const SHARED: Range<u64> = 0x8120_0000..0x8130_0000;
 

@@ -153,7 +153,7 @@ impl Device {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_memory::TestMemory;
+    use crate::testing::TestMemory;
 
     const DEMAND: Demand = Demand { access: Access::DeviceReads, minimum: 16, maximum: 512 };
     const WINDOW: Range<u64> = 0x2000..0x4000;

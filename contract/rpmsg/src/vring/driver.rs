@@ -189,7 +189,7 @@ impl Driver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_memory::TestMemory;
+    use crate::testing::TestMemory;
 
     const BASE: u64 = 0x1000;
 

@@ -1,0 +1,65 @@
+//! The mailbox between the Cortex-A35 and the Cortex-M33 (IPCC, RM0457), seen from the Cortex-M33, which is its processor 2.
+
+use crate::mmio::Register;
+
+/// NVIC line of "a channel to me is occupied" on the STM32MP25.
+pub const RECEIVE_INTERRUPT: u32 = 171;
+/// NVIC line of "a channel from me is free again".
+pub const FREE_INTERRUPT: u32 = 172;
+
+/// Channel 1: the ring to the host (vq0 of Linux's stm32 remoteproc driver).
+pub const VQ0: u32 = 1 << 0;
+/// Channel 2: the ring to the firmware (vq1).
+pub const VQ1: u32 = 1 << 1;
+/// Channel 3: Linux asks the firmware to stop and waits until the channel is free again.
+pub const SHUTDOWN: u32 = 1 << 2;
+
+const IPCC1: u32 = 0x4049_0000;
+
+/// A register of IPCC1; `offset` is below 0x400.
+const fn register(offset: u32) -> Register {
+    // SAFETY: an aligned register of the mailbox for every value of the masked offset, not memory.
+    unsafe { Register::at(IPCC1 + (offset & 0x3FC)) }
+}
+
+const HOST_OCCUPIED: Register = register(0x0C);
+const CONTROL: Register = register(0x10);
+const MASK: Register = register(0x14);
+const SET_CLEAR: Register = register(0x18);
+const OCCUPIED: Register = register(0x1C);
+
+/// Interrupts from now on when the host occupies one of `channels`, and for a free channel only when asked to.
+pub fn listen(channels: u32) {
+    MASK.write(!(channels & 0xFFFF));
+    CONTROL.write(1 << 16 | 1);
+}
+
+/// Channels of those in `channels` that the host has occupied.
+pub fn received(channels: u32) -> u32 {
+    HOST_OCCUPIED.read() & channels
+}
+
+/// Frees `channels` that the host occupied; it may signal again.
+pub fn acknowledge(channels: u32) {
+    SET_CLEAR.write(channels & 0xFFFF);
+}
+
+/// Stops listening to `channels` of the host.
+pub fn ignore(channels: u32) {
+    MASK.modify(0, channels & 0xFFFF);
+}
+
+/// Occupies those of `channels` that are free, which interrupts the host. Returns the rest: the host has not yet
+/// acknowledged an earlier signal there and might free the channel without looking again, so these must be signalled
+/// later; an interrupt will come when one is free.
+pub fn signal(channels: u32) -> u32 {
+    let busy = OCCUPIED.read() & channels;
+    SET_CLEAR.write((channels & !busy & 0xFFFF) << 16);
+    MASK.modify(busy << 16, 0);
+    busy
+}
+
+/// Stops interrupts for free channels until [`signal`] wants one again.
+pub fn stop_free_interrupt() {
+    MASK.modify(0, 0xFFFF_0000);
+}

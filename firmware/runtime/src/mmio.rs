@@ -1,0 +1,104 @@
+//! The one place where addresses become accesses: 32-bit registers, and the memory shared with the host.
+
+use core::ops::Range;
+use core::ptr::{with_exposed_provenance, with_exposed_provenance_mut};
+use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use rproc_rpmsg::memory::{Fault, Memory};
+
+/// A 32-bit register, or a word of memory that is used like one.
+#[derive(Clone, Copy)]
+pub struct Register(u32);
+
+impl Register {
+    /// The register at `address`.
+    ///
+    /// # Safety
+    /// `address` is a multiple of 4, and reading or writing there has no effect on memory that Rust knows of.
+    pub const unsafe fn at(address: u32) -> Self {
+        Self(address)
+    }
+    /// The register's value.
+    pub fn read(self) -> u32 {
+        // SAFETY: `at` was promised an aligned address outside Rust's memory.
+        unsafe { with_exposed_provenance::<u32>(self.0 as usize).read_volatile() }
+    }
+    /// Writes the register.
+    pub fn write(self, value: u32) {
+        // SAFETY: `at` was promised an aligned address outside Rust's memory.
+        unsafe { with_exposed_provenance_mut::<u32>(self.0 as usize).write_volatile(value) }
+    }
+    /// Reads the register and writes it back with the bits of `clear` 0 and those of `set` 1.
+    pub fn modify(self, clear: u32, set: u32) {
+        self.write(self.read() & !clear | set);
+    }
+}
+
+/// The memory in which the host lays vrings and buffers, reached by device address; nothing else can be reached.
+pub struct SharedMemory(Range<u32>);
+
+impl SharedMemory {
+    /// The shared memory in `range`.
+    ///
+    /// # Safety
+    /// All of `range` is memory, and none of it holds code, stack or variables of this firmware.
+    pub const unsafe fn new(range: Range<u32>) -> Self {
+        Self(range)
+    }
+
+    /// The addresses that can be reached.
+    pub fn range(&self) -> Range<u64> {
+        u64::from(self.0.start)..u64::from(self.0.end)
+    }
+
+    fn place(&self, address: u64, len: usize, align: u64) -> Result<usize, Fault> {
+        let fault = Fault { address, len: len as u64 };
+        let range = self.range();
+        let fits = range.contains(&address) && len as u64 <= range.end - address;
+        if fits && address & (align - 1) == 0 {
+            usize::try_from(address).map_err(|_| fault)
+        } else {
+            Err(fault)
+        }
+    }
+}
+
+impl Memory for SharedMemory {
+    fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+        let from = with_exposed_provenance::<u8>(self.place(address, buffer.len(), 1)?);
+        for (offset, byte) in buffer.iter_mut().enumerate() {
+            // SAFETY: `place` found all bytes inside memory that `new` was promised to be shared, not Rust's.
+            *byte = unsafe { from.add(offset).read_volatile() };
+        }
+        Ok(())
+    }
+    fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Fault> {
+        let to = with_exposed_provenance_mut::<u8>(self.place(address, bytes.len(), 1)?);
+        for (offset, byte) in bytes.iter().enumerate() {
+            // SAFETY: `place` found all bytes inside memory that `new` was promised to be shared, not Rust's.
+            unsafe { to.add(offset).write_volatile(*byte) };
+        }
+        Ok(())
+    }
+    fn load_u16(&self, address: u64) -> Result<u16, Fault> {
+        let pointer = with_exposed_provenance_mut(self.place(address, 2, 2)?);
+        // SAFETY: `place` found two aligned bytes inside shared memory, which lives for ever.
+        Ok(unsafe { AtomicU16::from_ptr(pointer) }.load(Ordering::Acquire))
+    }
+    fn load_u32(&self, address: u64) -> Result<u32, Fault> {
+        let pointer = with_exposed_provenance_mut(self.place(address, 4, 4)?);
+        // SAFETY: `place` found four aligned bytes inside shared memory, which lives for ever.
+        Ok(unsafe { AtomicU32::from_ptr(pointer) }.load(Ordering::Acquire))
+    }
+    fn store_u16(&mut self, address: u64, value: u16) -> Result<(), Fault> {
+        let pointer = with_exposed_provenance_mut(self.place(address, 2, 2)?);
+        // SAFETY: `place` found two aligned bytes inside shared memory, which lives for ever.
+        unsafe { AtomicU16::from_ptr(pointer) }.store(value, Ordering::Release);
+        Ok(())
+    }
+    fn store_u32(&mut self, address: u64, value: u32) -> Result<(), Fault> {
+        let pointer = with_exposed_provenance_mut(self.place(address, 4, 4)?);
+        // SAFETY: `place` found four aligned bytes inside shared memory, which lives for ever.
+        unsafe { AtomicU32::from_ptr(pointer) }.store(value, Ordering::Release);
+        Ok(())
+    }
+}
