@@ -48,7 +48,9 @@ fn main() {
     let m33 = ProcessorId::CORTEX_M33;
     let service =
         RemoteprocService::open(tee.clone(), Login::ReeKernel, m33).expect("the kernel may open the service");
-    println!("authenticated load, median of {ROUNDS}, and SHA-256 + memcpy of the same bytes in the same run");
+    println!(
+        "authenticated load, median of {ROUNDS}, and SHA-256 + memcpy of the same bytes in the same run"
+    );
     for size in [MIB, 8 * MIB] {
         let image = container(size);
         let buffer = tee.share(image.len()).expect("the normal world has memory to share");
