@@ -25,7 +25,8 @@ fn measure(command: impl Fn() -> Command) -> Option<Duration> {
     let mut times = Vec::new();
     for _ in 0..ROUNDS {
         let before = cpu();
-        let status = command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
+        let status =
+            command().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status().ok()?;
         status.success().then_some(())?;
         times.push(cpu().saturating_sub(before));
     }
@@ -60,7 +61,12 @@ fn main() {
     // First, because the largest memory of any child so far is what the system tells.
     let ours = measure(|| rproc(&["run"])).expect("rproc runs its sample");
     let memory = getrusage(UsageWho::RUSAGE_CHILDREN).expect("getrusage knows its own process").max_rss();
-    println!("{:<28} {:>8.1} ms    {:.1} MiB", "run of the sample", ours.as_secs_f64() * 1e3, memory as f64 / 1024.0);
+    println!(
+        "{:<28} {:>8.1} ms    {:.1} MiB",
+        "run of the sample",
+        ours.as_secs_f64() * 1e3,
+        memory as f64 / 1024.0
+    );
 
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let file = |name: &str| -> PathBuf { folder.path().join(name) };

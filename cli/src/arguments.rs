@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{completions, inspect, keys, sign, verify};
+use crate::{completions, inspect, keys, run, sign, verify};
 
 /// Sign, inspect, verify and boot firmware for remote processors
 #[derive(Parser)]
@@ -29,6 +29,8 @@ pub enum Command {
     Inspect(inspect::Arguments),
     /// Check a signed image as the secure world would
     Verify(verify::Arguments),
+    /// Boot firmware on a virtual board through the TEE, and talk to it
+    Run(run::Arguments),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }

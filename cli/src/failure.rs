@@ -16,6 +16,8 @@ use serde::Serialize;
 pub const TROUBLE: u8 = 1;
 /// Exit code of a refused image.
 pub const REFUSED: u8 = 2;
+/// Exit code of firmware that failed.
+pub const FAILED: u8 = 3;
 
 /// Why a command did not do what it was asked to.
 #[derive(Debug)]

@@ -10,6 +10,7 @@ mod keys;
 mod load_plan;
 mod output;
 mod report;
+mod run;
 mod sign;
 mod text;
 mod verify;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
         }
     };
     match run(cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => ExitCode::from(code),
         Err(failure) => {
             report::print(&failure);
             ExitCode::from(failure.exit_code())
@@ -43,12 +44,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+/// Gives the exit code of a command that did its work; what it found may still be no success.
+fn run(command: Command) -> Result<u8, Failure> {
     match command {
         Command::Keys(command) => keys::run(command),
         Command::Sign(arguments) => sign::run(&arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Run(arguments) => return run::run(&arguments).map(run::Outcome::exit_code),
         Command::Completions(arguments) => completions::run(&arguments),
-    }
+    }?;
+    Ok(0)
 }

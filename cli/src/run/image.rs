@@ -43,8 +43,9 @@ pub fn prepare(file: Option<&Path>, key: Option<&Path>, soc: &str, core: &str) -
     }
     let own = key_file.is_some();
     let key = match key_file {
-        Some(bytes) => PrivateKey::from_file(&bytes)
-            .map_err(|error| Failure::help(error, "an ELF file is signed in memory, which needs the private key"))?,
+        Some(bytes) => PrivateKey::from_file(&bytes).map_err(|error| {
+            Failure::help(error, "an ELF file is signed in memory, which needs the private key")
+        })?,
         None => development_key().map_err(anyhow::Error::new)?,
     };
     sign_in_memory(&name, &content, key, !own, soc, core)

@@ -14,8 +14,9 @@ use rproc_board::system::{System, SystemConfig};
 use rproc_board::tee::{Counters, Presence, TeeConfig, TrustedKeys};
 use rproc_service::Policy;
 
+pub use event::Outcome;
+
 use crate::failure::Failure;
-use event::Outcome;
 use session::{Script, Session};
 use sink::{Format, Sink};
 

@@ -23,7 +23,8 @@ use crate::keys::{is_development_key, read_private};
 use crate::load_plan::LoadPlan;
 use crate::output::{self, OutputFile};
 use crate::text::{Fields, address, hex, size, table};
-use values::{Number, PlatformTlv, TargetName};
+pub use values::TargetName;
+use values::{Number, PlatformTlv};
 
 /// Arguments of `rproc sign`.
 #[derive(Args)]
