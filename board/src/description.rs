@@ -95,6 +95,8 @@ pub struct Description {
     pub name: &'static str,
     /// The board's `compatible` in mainline device trees.
     pub compatible: &'static str,
+    /// Name of its SoC, as targets of signed images have it.
+    pub soc: &'static str,
     /// Clock of the Cortex-M33 in hertz.
     pub core_hz: u64,
     /// RAM: on-chip first, then low-power SRAM, then DDR.
@@ -193,6 +195,7 @@ const fn risab(n: u64, name: &'static str) -> RisabSite {
 pub const STM32MP257F_EV1: Description = Description {
     name: "STM32MP257F-EV1",
     compatible: "st,stm32mp257f-ev1",
+    soc: "stm32mp257",
     core_hz: 400_000_000,
     banks: &[
         Bank {
@@ -293,6 +296,7 @@ pub const STM32MP257F_EV1: Description = Description {
 pub const STM32MP215F_DK: Description = Description {
     name: "STM32MP215F-DK",
     compatible: "st,stm32mp215f-dk",
+    soc: "stm32mp215",
     ipcc1_nvic: MailboxInterrupts { rx: 152, tx: 153 },
     ..STM32MP257F_EV1
 };

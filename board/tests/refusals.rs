@@ -19,11 +19,6 @@ fn strict() -> (Lab, Vec<u8>) {
     (Lab::new(Policy::Strict), forge::good())
 }
 
-/// Signs an ELF file with all that can be bound, but for a resource table, which it does not have.
-fn bound(elf: &[u8]) -> Forge {
-    Forge::bound(&[elf]).set(TlvKind::RESOURCE_TABLE, &BoundResourceTable::Absent.to_bytes())
-}
-
 #[test]
 fn the_good_image_is_good() {
     let (mut lab, good) = strict();
@@ -112,7 +107,7 @@ fn the_last_segment_of_a_large_image_changed_wipes_them_all() {
         .load(elf::SRAM, &[0xDB; 0x1_f000])
         .load(0x0a08_0000, &[0xDC; 16])
         .build();
-    let good = bound(&elf).sign();
+    let good = Forge::bound_without_table(&elf).sign();
     let mut changed = elf.clone();
     changed[elf::segment_bytes(&elf, 3).end - 1] ^= 1;
     lab.poison();
@@ -223,11 +218,14 @@ fn nothing_to_load() {
     let only_notes = ElfBuilder::elf32().segment(Segment::other(4, 0, b"note")).build();
     let empty = ElfBuilder::elf32().load(elf::CODE, &[]).build();
     for elf in [only_notes, empty] {
-        lab.refused_for(&bound(&elf).without(TlvKind::BOOT_ADDRESS).sign(), Reason::NoLoadableSegment);
+        lab.refused_for(
+            &Forge::bound_without_table(&elf).without(TlvKind::BOOT_ADDRESS).sign(),
+            Reason::NoLoadableSegment,
+        );
     }
     // No program header at all: an empty table is not a table.
     let none = ElfBuilder::elf32().build();
-    lab.refused_for(&bound(&none).sign(), Reason::InconsistentTlv);
+    lab.refused_for(&Forge::bound_without_table(&none).sign(), Reason::InconsistentTlv);
     lab.assert_works(&good);
 }
 
@@ -316,7 +314,7 @@ fn any_tlv_twice_or_missing() {
 fn a_segment_twice() {
     let (mut lab, good) = strict();
     let elf = elf::builder().load(elf::DATA, &elf::data()).load(elf::DATA, &elf::data()).build();
-    lab.refused_for(&bound(&elf).sign(), Reason::SegmentTwice);
+    lab.refused_for(&Forge::bound_without_table(&elf).sign(), Reason::SegmentTwice);
     // An entry of the table that no program header has, or one less than there are.
     let elf = elf::sample();
     let added = Forge::bound(&[&elf]).edit_table(|table| table.extend_from_within(64..128)).sign();
@@ -333,15 +331,18 @@ fn overlapping_segments() {
     let (mut lab, good) = strict();
     let with = |address, bytes: &[u8]| elf::builder().load(elf::DATA, &[1; 64]).load(address, bytes).build();
     for (address, len) in [(elf::DATA + 63, 1), (elf::DATA, 65), (elf::DATA - 8, 200), (elf::DATA + 8, 8)] {
-        lab.refused_for(&bound(&with(address, &vec![2; len])).sign(), Reason::SegmentOverlap);
+        lab.refused_for(
+            &Forge::bound_without_table(&with(address, &vec![2; len])).sign(),
+            Reason::SegmentOverlap,
+        );
     }
     // Overlapping in memory only: one's zeros over the other's bytes.
     let zeros = elf::builder()
         .segment(Segment::load(elf::DATA, &[1; 8]).memory_size(0x100))
         .load(elf::DATA + 0x80, &[2; 8])
         .build();
-    lab.refused_for(&bound(&zeros).sign(), Reason::SegmentOverlap);
-    lab.assert_works(&bound(&with(elf::DATA + 64, &[2; 64])).sign());
+    lab.refused_for(&Forge::bound_without_table(&zeros).sign(), Reason::SegmentOverlap);
+    lab.assert_works(&Forge::bound_without_table(&with(elf::DATA + 64, &[2; 64])).sign());
     lab.assert_works(&good);
 }
 
@@ -365,12 +366,13 @@ fn a_segment_outside_the_processors_memory() {
     ];
     for (address, len) in outside {
         let elf = elf::builder().load(address, &vec![0xA5; len]).build();
-        let refusal = lab.refused_for(&bound(&elf).sign(), Reason::SegmentOutsideRegions);
+        let refusal =
+            lab.refused_for(&Forge::bound_without_table(&elf).sign(), Reason::SegmentOutsideRegions);
         assert_eq!(refusal.found, Fact::Range { start: address, size: len as u64 });
         assert_eq!(refusal.place, Place::Segment { image: 0, index: 1 });
     }
     let large = elf::builder().segment(Segment::load(elf::DATA, &[1]).memory_size(0x80_0000)).build();
-    lab.refused_for(&bound(&large).sign(), Reason::SegmentOutsideRegions);
+    lab.refused_for(&Forge::bound_without_table(&large).sign(), Reason::SegmentOutsideRegions);
     lab.assert_works(&good);
 }
 
@@ -378,7 +380,7 @@ fn a_segment_outside_the_processors_memory() {
 fn sizes_that_overflow() {
     let (mut lab, good) = strict();
     let elf = elf::builder().load(elf::DATA, &[1; 16]).build();
-    let with = |field, value| bound(&elf::with_segment(&elf, 1, field, value)).sign();
+    let with = |field, value| Forge::bound_without_table(&elf::with_segment(&elf, 1, field, value)).sign();
     lab.refused_for(&with(segment::PHYSICAL, 0xffff_fff8), Reason::SegmentSize);
     lab.refused_for(&with(segment::MEMORY_SIZE, 0xffff_ffff), Reason::SegmentSize);
     lab.refused_for(&with(segment::MEMORY_SIZE, 15), Reason::SegmentSize);
@@ -389,7 +391,7 @@ fn sizes_that_overflow() {
     lab.refused_for(&with(segment::OFFSET, elf.len() as u32 - 8), Reason::SegmentOutsideFile);
     let mut long = elf::with_segment(&elf, 1, segment::FILE_SIZE, 0xffff_fff0);
     elf::set_word(&mut long, elf::program_header(&elf, 1) + segment::MEMORY_SIZE, 0xffff_fff0);
-    lab.refused_for(&bound(&long).sign(), Reason::SegmentSize);
+    lab.refused_for(&Forge::bound_without_table(&long).sign(), Reason::SegmentSize);
     lab.assert_works(&good);
 }
 
@@ -471,7 +473,7 @@ fn what_is_no_signed_image() {
     lab.refused_for(&encrypted, Reason::UnsupportedImage);
     let encrypted = Forge::bound(&[&elf::sample()]).set(TlvKind::IMG_TYPE, &[2]).sign();
     lab.refused_for(&encrypted, Reason::UnsupportedImage);
-    let wide = bound(&ElfBuilder::elf32().load(elf::CODE, &elf::code()).build());
+    let wide = Forge::bound_without_table(&ElfBuilder::elf32().load(elf::CODE, &elf::code()).build());
     let not_elf = Forge::bound(&[&[b"MZ".as_slice(), &elf::sample()[2..]].concat()]).sign();
     lab.refused_for(&not_elf, Reason::BadElf);
     lab.assert_works(&wide.sign());
@@ -487,7 +489,7 @@ fn metadata_that_is_too_much_for_a_small_heap() {
     for _ in 0..1700 {
         many = many.section(".debug", 0, &[]);
     }
-    lab.refused_for(&bound(&many.build()).sign(), Reason::MetadataTooLarge);
+    lab.refused_for(&Forge::bound_without_table(&many.build()).sign(), Reason::MetadataTooLarge);
     lab.assert_works(&good);
 }
 

@@ -1,2 +1,58 @@
-//! Placeholder.
-fn main() {}
+//! `rproc`: sign, inspect, verify and boot firmware for remote processors.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod completions;
+mod failure;
+mod input;
+mod inspect;
+mod keys;
+mod load_plan;
+mod output;
+mod report;
+mod run;
+mod sign;
+mod text;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use arguments::{Cli, Command};
+use failure::{Failure, TROUBLE};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to tell when even this message cannot be written.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+                _ => ExitCode::from(TROUBLE),
+            };
+        }
+    };
+    match run(cli.command) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            report::print(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// Gives the exit code of a command that did its work; what it found may still be no success.
+fn run(command: Command) -> Result<u8, Failure> {
+    match command {
+        Command::Keys(command) => keys::run(command),
+        Command::Sign(arguments) => sign::run(&arguments),
+        Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
+        Command::Run(arguments) => return run::run(&arguments).map(run::Outcome::exit_code),
+        Command::Completions(arguments) => completions::run(&arguments),
+    }?;
+    Ok(0)
+}

@@ -196,7 +196,11 @@ impl Driver<Arc<HostTee>> for RemoteprocDriver {
         &[Uuid::REMOTEPROC_TA]
     }
 
-    fn probe(&mut self, client: &Arc<HostTee>, _: &Device) -> Result<(), Box<dyn std::error::Error>> {
+    fn probe(
+        &mut self,
+        client: &Arc<HostTee>,
+        _: &Device,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         let opened = RemoteprocService::open(client.clone(), Login::ReeKernel, self.processor);
         let failed = opened.as_ref().err().map(ToString::to_string);
         *self.probed.borrow_mut() = Some(opened);

@@ -14,7 +14,7 @@ use rproc_abi::{
     Completion, Login, Origin, Output, Outputs, Param, Params, PtaMemory, SharedMemory, TeeResult, Uuid,
 };
 use rproc_platform::PlatformService;
-use rproc_platform::stm32mp25::Stm32mp257;
+use rproc_platform::stm32mp25::Stm32mp25;
 use rproc_service::{Crypto, PlatformClient, Policy, Service};
 use rproc_tee::{MemRef, SessionId, SharedBuffer, TeeClient, TeeError};
 
@@ -49,7 +49,7 @@ pub struct TeeConfig {
     pub counters: Counters,
 }
 
-type Platform = PlatformService<SecurePort, Stm32mp257, TrustedKeys, Counters, SecureLog>;
+type Platform = PlatformService<SecurePort, Stm32mp25, TrustedKeys, Counters, SecureLog>;
 
 /// The way from the TA to the platform service, which OP-TEE's core opens to that TA alone.
 struct HostPlatform(Platform);
@@ -97,8 +97,8 @@ impl HostTee {
     pub fn new(bus: Arc<Bus>, config: TeeConfig) -> Self {
         let log = SecureLog::new(bus.clone());
         let secure = SecurePort::new(Port::new(bus.clone(), Initiator::A35Secure));
-        let platform =
-            PlatformService::new(secure, Stm32mp257::new(), config.keys, config.counters, log.clone());
+        let soc = Stm32mp25::new(bus.description().soc);
+        let platform = PlatformService::new(secure, soc, config.keys, config.counters, log.clone());
         let service = Service::new(HostPlatform(platform), config.policy, log.clone());
         let heap = SharedHeap::new();
         let inner = Inner {

@@ -40,7 +40,12 @@ pub fn table() -> Vec<u8> {
 
 /// Code and nothing else.
 pub fn builder() -> ElfBuilder {
-    ElfBuilder::elf32().entry(CODE | 1).vectors(CODE, &code())
+    builder_with(&code())
+}
+
+/// This code and nothing else.
+pub fn builder_with(code: &[u8]) -> ElfBuilder {
+    ElfBuilder::elf32().entry(CODE | 1).vectors(CODE, code)
 }
 
 /// The firmware as a linker leaves it: code, data with zeros behind it, on-chip memory, a segment that is not loaded, and

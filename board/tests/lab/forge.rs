@@ -45,6 +45,11 @@ impl Forge {
             .set(TlvKind::KEY_FINGERPRINT, &key().public_key().fingerprint())
     }
 
+    /// As [`Forge::bound`], for an ELF file that has no resource table.
+    pub fn bound_without_table(image: &[u8]) -> Self {
+        Self::bound(&[image]).set(TlvKind::RESOURCE_TABLE, &BoundResourceTable::Absent.to_bytes())
+    }
+
     /// Sets a TLV, or replaces it where it stands.
     pub fn set(self, kind: TlvKind, value: &[u8]) -> Self {
         self.set_vec(kind, value.to_vec())

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses the part that it needs")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
+pub mod bench;
 pub mod elf;
 pub mod forge;
 

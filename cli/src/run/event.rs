@@ -42,6 +42,17 @@ pub enum Outcome {
     Failed,
 }
 
+impl Outcome {
+    /// The exit code of the process.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Refused => crate::failure::REFUSED,
+            Self::Failed => crate::failure::FAILED,
+        }
+    }
+}
+
 /// One event. Field names are stable; `docs/run-events.md` describes them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -229,9 +240,7 @@ impl Translator {
                 RunEvent::Note { text: format!("a malformed message was dropped: {reason}") }
             }
             Event::MessageUndeliverable { source, destination, .. } => RunEvent::Note {
-                text: format!(
-                    "a message from {source:#x} to {destination:#x} was dropped: no such endpoint"
-                ),
+                text: format!("a message from {source:#x} to {destination:#x} was dropped: no such endpoint"),
             },
             Event::RpmsgBroken { reason } => {
                 RunEvent::Note { text: format!("the firmware damaged a ring, RPMsg has stopped: {reason}") }

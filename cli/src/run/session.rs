@@ -63,12 +63,7 @@ impl<'a, W: Write> Session<'a, W> {
             },
         };
         self.report()?;
-        let exit_code = match outcome {
-            Outcome::Done => 0,
-            Outcome::Refused => 2,
-            Outcome::Failed => 3,
-        };
-        let now = self.now();
+        let (now, exit_code) = (self.now(), outcome.exit_code());
         self.sink.emit(now, &RunEvent::Finished { outcome, exit_code, reason })?;
         Ok(outcome)
     }
@@ -85,9 +80,8 @@ impl<'a, W: Write> Session<'a, W> {
             }
         }
         let now = self.now();
-        let (heard, left) = std::mem::take(&mut self.script.expects)
-            .into_iter()
-            .partition(|text| self.sink.has_heard(text));
+        let (heard, left) =
+            std::mem::take(&mut self.script.expects).into_iter().partition(|text| self.sink.has_heard(text));
         self.script.expects = left;
         for text in <Vec<String>>::from_iter(heard) {
             self.sink.emit(now, &RunEvent::Expected { text })?;

@@ -67,9 +67,9 @@ impl<W: Write> Sink<W> {
         let (world, text) = sentence(event);
         let mut lines = text.lines();
         let first = lines.next().unwrap_or_default();
-        writeln!(self.out, "{:>11.6} s  {world:<8}{first}", at.as_secs_f64())?;
+        writeln!(self.out, "{:>11.6} s  {world:<10}{first}", at.as_secs_f64())?;
         for line in lines {
-            writeln!(self.out, "{:23}{line}", "")?;
+            writeln!(self.out, "{:25}{line}", "")?;
         }
         Ok(())
     }
@@ -94,11 +94,12 @@ fn sentence(event: &RunEvent) -> (&'static str, String) {
             (LINUX, format!("TEE service found on the bus: {device}{when}"))
         }
         RunEvent::Authenticated { algorithm, key, soc, processor, security_counter, not_authenticated } => {
-            let key = key.as_deref().map_or_else(|| "a trusted key".to_owned(), |key| format!("key {}", short(key)));
-            let target = soc.as_ref().map_or_else(
-                || format!("loaded for {processor}"),
-                |soc| format!("for {processor} of {soc}"),
-            );
+            let key = key
+                .as_deref()
+                .map_or_else(|| "a trusted key".to_owned(), |key| format!("key {}", short(key)));
+            let target = soc
+                .as_ref()
+                .map_or_else(|| format!("loaded for {processor}"), |soc| format!("for {processor} of {soc}"));
             let counter =
                 security_counter.map_or_else(String::new, |counter| format!(", security counter {counter}"));
             let mut text = format!("authenticated: {algorithm}, {key}, {target}{counter}");
@@ -134,9 +135,10 @@ fn sentence(event: &RunEvent) -> (&'static str, String) {
         RunEvent::TraceBuffer { name, address: None, .. } => {
             (LINUX, format!("trace buffer {name} lies in memory that Linux cannot read"))
         }
-        RunEvent::Vring { vring, region, address, entries, notify_id } => {
-            (LINUX, format!("vring {vring} at {address:#010x} in {region}, {entries} entries, notify id {notify_id}"))
-        }
+        RunEvent::Vring { vring, region, address, entries, notify_id } => (
+            LINUX,
+            format!("vring {vring} at {address:#010x} in {region}, {entries} entries, notify id {notify_id}"),
+        ),
         RunEvent::Buffers { region, address, each_way, .. } => {
             (LINUX, format!("message buffers at {address:#010x} in {region}, {each_way} each way"))
         }

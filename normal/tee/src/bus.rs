@@ -34,7 +34,7 @@ pub trait Driver<C> {
     fn services(&self) -> &[Uuid];
 
     /// A service that it drives is there.
-    fn probe(&mut self, client: &C, device: &Device) -> Result<(), Box<dyn StdError>>;
+    fn probe(&mut self, client: &C, device: &Device) -> Result<(), Box<dyn StdError + Send + Sync>>;
 
     /// A probed service goes, or the driver does.
     fn remove(&mut self, client: &C, device: &Device);
@@ -77,7 +77,7 @@ pub enum BusError {
         /// The device's name.
         device: String,
         /// Why.
-        source: Box<dyn StdError>,
+        source: Box<dyn StdError + Send + Sync>,
     },
 }
 

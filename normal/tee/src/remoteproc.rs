@@ -6,7 +6,7 @@ use rproc_abi::service::{Request, TableLocation, buffer_size, open_params};
 use rproc_abi::{Login, Outputs, ProcessorId, Refusal, TeeResult, Uuid};
 use thiserror::Error;
 
-use crate::{MemRef, SessionId, TeeClient, TeeError};
+use crate::{MemRef, SessionId, SharedBuffer, TeeClient, TeeError};
 
 /// What was asked of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +94,11 @@ impl<C: TeeClient> RemoteprocService<C> {
             .and_then(|()| self.call(Request::LoadFirmware { processor, image: buffer.whole() }));
         self.client.unshare(buffer);
         loaded.map(drop).map_err(fail)
+    }
+
+    /// As [`RemoteprocService::load`], of a container that is shared already.
+    pub fn load_shared(&self, processor: ProcessorId, container: SharedBuffer) -> Result<(), ServiceError> {
+        self.simple(Operation::Load, Request::LoadFirmware { processor, image: container.whole() })
     }
 
     /// Starts what was loaded.

@@ -76,7 +76,7 @@ reasons! {
     SegmentSize = 25, "segment-size", BAD_PARAMETERS, "a segment's sizes are impossible", "check the linker script: the size in the file may not exceed the size in memory, and the end must be an address";
     SegmentTwice = 26, "segment-twice", BAD_PARAMETERS, "the signed table names the same segment twice", "sign the firmware again";
     SegmentOverlap = 27, "segment-overlap", BAD_PARAMETERS, "two segments are loaded to the same memory", "check the linker script: give each segment its own load address";
-    SegmentOutsideRegions = 28, "segment-outside-regions", ACCESS_DENIED, "a segment lies outside the memory that this processor's firmware may use", "check the linker script against the processor's regions: rproc board show lists them";
+    SegmentOutsideRegions = 28, "segment-outside-regions", ACCESS_DENIED, "a segment lies outside the memory that this processor's firmware may use", "check the linker script against the processor's memory: docs/boards.md lists the regions";
     SegmentDigest = 29, "segment-digest", SECURITY, "a segment's bytes are not those that were signed", "the file was damaged or changed after signing: sign the firmware again";
     // What the image is bound to.
     WrongProcessor = 40, "wrong-processor", SECURITY, "the image was signed for another processor", "load it on the processor it was signed for, or sign with --target for this one";

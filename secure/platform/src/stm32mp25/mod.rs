@@ -12,27 +12,22 @@ use crate::{Hardware, RemoteProcessor, Soc};
 
 pub use m33::{CortexM33, REGIONS};
 
-/// The STM32MP257: a Cortex-M33 under the TEE.
-pub struct Stm32mp257 {
+/// An STM32MP2 SoC: a Cortex-M33 under the TEE.
+pub struct Stm32mp25 {
+    name: &'static str,
     m33: CortexM33,
 }
 
-impl Stm32mp257 {
-    /// With the Cortex-M33 held.
-    pub const fn new() -> Self {
-        Self { m33: CortexM33::new() }
+impl Stm32mp25 {
+    /// The SoC of this name, as image targets have it, such as `stm32mp257`; the Cortex-M33 is held.
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, m33: CortexM33::new() }
     }
 }
 
-impl Default for Stm32mp257 {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<H: Hardware> Soc<H> for Stm32mp257 {
+impl<H: Hardware> Soc<H> for Stm32mp25 {
     fn name(&self) -> &'static str {
-        "stm32mp257"
+        self.name
     }
 
     fn processor(&mut self, id: ProcessorId) -> Option<&mut dyn RemoteProcessor<H>> {

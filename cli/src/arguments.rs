@@ -1,0 +1,36 @@
+//! The command line as a whole; each subcommand declares its own arguments.
+
+use clap::{Parser, Subcommand};
+
+use crate::{completions, inspect, keys, run, sign, verify};
+
+/// Sign, inspect, verify and boot firmware for remote processors
+#[derive(Parser)]
+#[command(
+    name = "rproc",
+    version,
+    after_help = "Exit codes: 0 done, 1 wrong usage or I/O, 2 image refused, 3 firmware failed"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Make keys and look at them
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Sign ELF files into one image that the secure world accepts
+    Sign(sign::Arguments),
+    /// Show what a signed image or an ELF file contains, damaged or not
+    Inspect(inspect::Arguments),
+    /// Check a signed image as the secure world would
+    Verify(verify::Arguments),
+    /// Boot firmware on a virtual board through the TEE, and talk to it
+    Run(run::Arguments),
+    /// Print a completion script for a shell
+    Completions(completions::Arguments),
+}

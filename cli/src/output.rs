@@ -1,0 +1,125 @@
+//! What is written: the standard output, and files that appear whole or not at all.
+
+use std::fs::{File, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::failure::Failure;
+use crate::input::Identity;
+
+/// Prints text in one go. A reader that has seen enough, as `head`, is no error.
+pub fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        done => Ok(done.context("cannot write to the standard output")?),
+    }
+}
+
+/// Prints a value as one JSON object, indented.
+pub fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let mut text = serde_json::to_string_pretty(value).context("cannot write JSON")?;
+    text.push('\n');
+    print(&text)
+}
+
+/// A file to be written, known not to be one of the inputs.
+pub struct OutputFile {
+    target: PathBuf,
+}
+
+impl OutputFile {
+    /// Checks, before any work is done, that `path` can be replaced.
+    pub fn new(path: &Path, inputs: &[Identity]) -> Result<Self, Failure> {
+        let cannot = || format!("cannot write {}", path.display());
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self { target: path.to_owned() }),
+            Err(error) => return Err(anyhow::Error::new(error).context(cannot()).into()),
+        };
+        if !metadata.is_file() {
+            return Err(Failure::help(
+                format!("{}: it is not a regular file, and would be replaced by one", cannot()),
+                "give the name of a file to be made",
+            ));
+        }
+        if inputs.contains(&Identity::of(&metadata)) {
+            return Err(Failure::help(
+                format!("{}: it is one of the input files", cannot()),
+                "give another name to -o",
+            ));
+        }
+        // What a symbolic link leads to is replaced, not the link.
+        Ok(Self { target: std::fs::canonicalize(path).with_context(cannot)? })
+    }
+
+    /// Writes a file beside the target and then gives it the target's name: on any failure the target is what it was.
+    pub fn write(self, content: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), Failure> {
+        let cannot = || format!("cannot write {}", self.target.display());
+        let folder = match self.target.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut file = tempfile::Builder::new()
+            .prefix(".rproc-")
+            // The umask takes away from these what it takes away from every new file.
+            .permissions(Permissions::from_mode(0o666))
+            .tempfile_in(folder)
+            .with_context(cannot)?;
+        content(file.as_file_mut()).with_context(cannot)?;
+        file.persist(&self.target).map_err(|failed| failed.error).with_context(cannot)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files_in(folder: &Path) -> usize {
+        std::fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_litter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        std::fs::write(&path, "old").unwrap();
+        let failed = OutputFile::new(&path, &[]).unwrap().write(|file| {
+            file.write_all(b"half of the ne")?;
+            Err(ErrorKind::StorageFull.into())
+        });
+        assert!(matches!(failed, Err(Failure::Trouble { .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(files_in(folder.path()), 1);
+
+        OutputFile::new(&path, &[]).unwrap().write(|file| file.write_all(b"new")).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(files_in(folder.path()), 1);
+    }
+
+    #[test]
+    fn an_input_is_not_overwritten_by_any_of_its_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let (input, link) = (folder.path().join("in"), folder.path().join("link"));
+        std::fs::write(&input, "precious").unwrap();
+        std::os::unix::fs::symlink(&input, &link).unwrap();
+        let identity = Identity::of(&std::fs::metadata(&input).unwrap());
+        assert!(OutputFile::new(&input, &[identity]).is_err());
+        assert!(OutputFile::new(&link, &[identity]).is_err());
+
+        OutputFile::new(&link, &[]).unwrap().write(|file| file.write_all(b"new")).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&input).unwrap(), b"new");
+    }
+
+    #[test]
+    fn devices_and_directories_are_not_replaced() {
+        assert!(OutputFile::new(Path::new("/dev/null"), &[]).is_err());
+        assert!(OutputFile::new(Path::new("/"), &[]).is_err());
+        assert!(OutputFile::new(Path::new("/no/such/folder/out"), &[]).unwrap().write(|_| Ok(())).is_err());
+    }
+}

@@ -1,0 +1,80 @@
+//! What a run loads: a signed image as it is, or an ELF file signed in memory.
+
+use std::path::Path;
+
+use rproc_abi::ProcessorId;
+use rproc_elf::{ElfFile, header::ELF_MAGIC};
+use rproc_image::ContainerBuilder;
+use rproc_keys::{PrivateKey, PublicKey, development_key};
+use sha2::Sha256;
+
+use super::event::{RunEvent, hex};
+use crate::failure::{Failure, Refused};
+use crate::input::{Input, read_key_file};
+use crate::sign::{self, Binding, Survey, TargetName, Wishes};
+
+/// The bundled sample: an RPMsg echo for the Cortex-M33.
+const SAMPLE: &[u8] = include_bytes!("../../../firmware/elf/echo-m33.elf");
+const SAMPLE_NAME: &str = "the bundled echo sample";
+
+/// Firmware ready to load.
+pub struct Prepared {
+    /// The signed container.
+    pub container: Vec<u8>,
+    /// The key that the platform trusts.
+    pub trusted: PublicKey,
+    /// What was signed here, if it was.
+    pub signed: Option<RunEvent>,
+}
+
+/// Reads the file; an ELF file is signed for the board's SoC and the processor, with the key or the development key.
+pub fn prepare(file: Option<&Path>, key: Option<&Path>, soc: &str, core: &str) -> Result<Prepared, Failure> {
+    let key_file = key.map(read_key_file).transpose()?.map(|(bytes, _)| bytes);
+    let (name, content) = match file {
+        None => (SAMPLE_NAME.to_owned(), SAMPLE.to_vec()),
+        Some(path) => (path.display().to_string(), Input::open(path)?.read_all()?),
+    };
+    if !content.starts_with(&ELF_MAGIC) {
+        let trusted = match key_file {
+            Some(bytes) => PublicKey::from_file(&bytes).map_err(anyhow::Error::new)?,
+            None => development_key().map_err(anyhow::Error::new)?.public_key(),
+        };
+        return Ok(Prepared { container: content, trusted, signed: None });
+    }
+    let own = key_file.is_some();
+    let key = match key_file {
+        Some(bytes) => PrivateKey::from_file(&bytes).map_err(|error| {
+            Failure::help(error, "an ELF file is signed in memory, which needs the private key")
+        })?,
+        None => development_key().map_err(anyhow::Error::new)?,
+    };
+    sign_in_memory(&name, &content, key, !own, soc, core)
+}
+
+fn sign_in_memory(
+    name: &str,
+    content: &[u8],
+    mut key: PrivateKey,
+    development_key: bool,
+    soc: &str,
+    core: &str,
+) -> Result<Prepared, Failure> {
+    let trusted = key.public_key();
+    let mut builder = ContainerBuilder::new();
+    builder.image(content).map_err(|error| sign::refusal::of_build(Path::new(name), error))?;
+    let elf = ElfFile::parse(content).map_err(Refused::from)?;
+    let survey = Survey::of(&[elf])?;
+    // A processor of another name has no vector address to bind; the device tree decides whether it exists.
+    let target = ProcessorId::from_name(core).map(|processor| TargetName { soc: soc.to_owned(), processor });
+    let binding = Binding::of(Wishes { target, ..Wishes::default() }, &survey)?;
+    let fingerprint = trusted.fingerprint();
+    binding.apply(&mut builder, &fingerprint).map_err(anyhow::Error::new)?;
+    let container = builder.sign::<Sha256, _>(&mut key).map_err(anyhow::Error::new)?;
+    let signed = RunEvent::SignedInMemory {
+        file: name.to_owned(),
+        key: hex(&fingerprint),
+        development_key,
+        boot_address: binding.boot_address.as_ref().map(sign::BootAddress::address),
+    };
+    Ok(Prepared { container: container.to_vec(), trusted, signed: Some(signed) })
+}

@@ -1,0 +1,144 @@
+//! `rproc run`: boots firmware on a virtual board through the TEE, talks to it, and says what happened.
+
+mod boards;
+mod event;
+mod image;
+mod session;
+mod sink;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use rproc_board::system::{System, SystemConfig};
+use rproc_board::tee::{Counters, Presence, TeeConfig, TrustedKeys};
+use rproc_service::Policy;
+
+pub use event::Outcome;
+
+use crate::failure::Failure;
+use session::{Script, Session};
+use sink::{Format, Sink};
+
+/// Arguments of `rproc run`.
+#[derive(Args)]
+pub struct Arguments {
+    /// A signed image, or an ELF file that is signed in memory; without it, the bundled echo sample
+    file: Option<PathBuf>,
+    /// The board
+    #[arg(long, value_name = "NAME", default_value = boards::DEFAULT)]
+    board: boards::Board,
+    /// The processor: its name in the device tree
+    #[arg(long, value_name = "NAME", default_value = "m33")]
+    core: String,
+    /// The key that the platform trusts (PEM or DER); an ELF file is signed with it, which needs the private half.
+    /// Without it, the built-in development key
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Send a message on the first channel that the firmware announces; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    send: Vec<String>,
+    /// The firmware must say this in a message, a trace line or a UART line; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    expect: Vec<String>,
+    /// How long it may take, in the board's virtual time
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
+    timeout: Duration,
+    /// What the TEE wants an image to bind
+    #[arg(long, value_enum, default_value_t = PolicyName::Compatible)]
+    policy: PolicyName,
+    /// Print one JSON object a line (docs/run-events.md)
+    #[arg(long)]
+    json: bool,
+    /// Let virtual time follow the wall clock
+    #[arg(long)]
+    real_time: bool,
+}
+
+/// The TEE's policy, as people type it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PolicyName {
+    /// Accept images that bind less than they could, such as those of upstream's script
+    Compatible,
+    /// Refuse images that do not bind target, counter, ELF metadata and resource table
+    Strict,
+}
+
+/// A number with a unit: `5s`, `250ms`, `2m`; a bare number is seconds.
+fn parse_time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time: write 5s, 250ms or 2m");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: f64 = digits.parse().map_err(|_| wrong())?;
+    let seconds = match text.get(digits.len()..).unwrap_or_default() {
+        "us" => number / 1e6,
+        "ms" => number / 1e3,
+        "" | "s" => number,
+        "m" => number * 60.0,
+        _ => return Err(wrong()),
+    };
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if !time.is_zero() && time <= Duration::from_secs(86_400) => Ok(time),
+        _ => Err(format!("{text:?} is not between 1us and 1440m")),
+    }
+}
+
+/// Runs; the outcome decides the exit code.
+pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let format = if arguments.json { Format::Json } else { Format::Timeline };
+    let mut sink = Sink::new(std::io::stdout().lock(), format);
+    let image = image::prepare(
+        arguments.file.as_deref(),
+        arguments.key.as_deref(),
+        arguments.board.description.soc,
+        &arguments.core,
+    )?;
+    if let Some(signed) = &image.signed {
+        sink.emit(Duration::ZERO, signed)?;
+    }
+    let policy = match arguments.policy {
+        PolicyName::Compatible => Policy::Compatible,
+        PolicyName::Strict => Policy::Strict,
+    };
+    let tee = TeeConfig {
+        keys: TrustedKeys::new([image.trusted]),
+        policy,
+        presence: Presence::Always,
+        counters: Counters::new(),
+    };
+    let system = System::start(SystemConfig {
+        board: arguments.board.description,
+        device_tree: arguments.board.device_tree,
+        processor: &arguments.core,
+        tee,
+        real_time: arguments.real_time,
+    })
+    .map_err(anyhow::Error::new)?;
+    let mut script = Script {
+        sends: arguments.send.iter().cloned().collect(),
+        expects: arguments.expect.clone(),
+        timeout: arguments.timeout,
+    };
+    // The bundled sample is an echo: without other wishes it shows that.
+    if arguments.file.is_none() && script.sends.is_empty() && script.expects.is_empty() {
+        let greeting = "hello from Linux";
+        script.sends.push_back(greeting.to_owned());
+        script.expects.push(greeting.to_owned());
+    }
+    Ok(Session::new(system, &mut sink, script).run(image.container)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(parse_time("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(parse_time("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_time("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(parse_time("1.5"), Ok(Duration::from_millis(1500)));
+        for wrong in ["", "s", "-1s", "0", "1h", "5 s", "1e99s", "NaN", "inf"] {
+            assert!(parse_time(wrong).is_err(), "{wrong}");
+        }
+    }
+}

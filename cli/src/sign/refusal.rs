@@ -1,0 +1,48 @@
+//! Why an ELF file cannot be signed, with the name of the file.
+
+use std::path::Path;
+
+use rproc_abi::Refusal;
+use rproc_abi::refusal::Reason;
+use rproc_image::BuildError;
+
+use crate::failure::Refused;
+
+/// The refusal of the file at `path`.
+pub fn of_build(path: &Path, error: BuildError) -> Refused {
+    let path = path.display();
+    let cannot =
+        |error: rproc_elf::Error| Refused::from(error).saying(format!("{path} cannot be signed: {error}"));
+    let unsupported = |expected: &str, found: &str, step: &str| Refused {
+        next_step: step.to_owned(),
+        expected: Some(expected.to_owned()),
+        found: Some(found.to_owned()),
+        ..Refused::from(Refusal::new(Reason::UnsupportedImage)).saying(format!("{path} cannot be signed"))
+    };
+    let build = "build the firmware for a Cortex-M, for example with --target thumbv8m.main-none-eabi";
+    match error {
+        BuildError::AlreadySigned { .. } => Refused {
+            reason: "already-signed",
+            sentence: format!("{path} is already signed"),
+            expected: None,
+            found: None,
+            place: None,
+            next_step: "sign the ELF file that it was made of".to_owned(),
+        },
+        BuildError::Elf { error, .. } => cannot(error),
+        BuildError::Segment { segment, error, .. } => {
+            cannot(error).at(format!("in segment {segment} of {path}"))
+        }
+        BuildError::NotElf32 { .. } => unsupported("a 32-bit ELF file", "a 64-bit ELF file", build),
+        BuildError::NotArm { found, .. } => {
+            unsupported("ELF machine 40 (Arm)", &format!("ELF machine {found}"), build)
+        }
+        BuildError::NoLoadSegment { segments, .. } => Refused {
+            found: Some(format!("{segments} segments, none of them PT_LOAD")),
+            ..Refused::from(Refusal::new(Reason::NoLoadableSegment))
+                .saying(format!("{path} has no segment to load: it may be an object file"))
+        },
+        // The rest does not come from one file.
+        error => Refused::from(Refusal::new(Reason::UnsupportedImage)).saying(error),
+    }
+}

@@ -1,0 +1,99 @@
+//! The signature: header and TLVs read once, and held against the key.
+
+use rproc_abi::Refusal;
+use rproc_abi::refusal::{Fact, Reason};
+use rproc_image::{AuthError, Authenticated, HEADER_SIZE, Header, Metadata, SignatureAlgorithm, Verifier};
+use rproc_keys::{PublicKey, VerifyError};
+use sha2::Sha256;
+
+use crate::failure::Failure;
+use crate::input::Input;
+
+/// The largest TLV area that the service takes, in bytes.
+const TLVS_LIMIT: u64 = 64 << 10;
+/// The largest signature that the service takes, in bytes: RSA-4096.
+const SIGNATURE_LIMIT: u64 = 512;
+
+/// Header, TLVs and signature, not verified yet.
+pub struct MetadataCopy {
+    header_and_tlvs: Vec<u8>,
+    signature: Vec<u8>,
+    file_len: u64,
+}
+
+impl MetadataCopy {
+    /// Reads them.
+    pub fn take(input: &Input) -> Result<Self, Failure> {
+        let file_len = input.len();
+        let layout = Header::of_file(&input.take(0..HEADER_SIZE as u64)?)?.layout(file_len)?;
+        limit(TLVS_LIMIT, layout.header_and_tlvs.end - HEADER_SIZE as u64)?;
+        limit(SIGNATURE_LIMIT, layout.signature.end - layout.signature.start)?;
+        Ok(Self {
+            header_and_tlvs: input.take(layout.header_and_tlvs)?,
+            signature: input.take(layout.signature)?,
+            file_len,
+        })
+    }
+
+    /// Checks the signature with the key.
+    pub fn authenticate(&self, key: &PublicKey) -> Result<Authenticated<'_>, Failure> {
+        let metadata = Metadata::parse(&self.header_and_tlvs, &self.signature, self.file_len)?;
+        // Only for the message: an unverified claim.
+        let claimed = metadata.claimed_key_fingerprint().ok().flatten().copied();
+        metadata.authenticate::<Sha256, _>(&mut OneKey { key, claimed }).map_err(|error| match error {
+            AuthError::Signature(refusal) => refusal.into(),
+            AuthError::Content(error) => error.into(),
+        })
+    }
+}
+
+fn limit(limit: u64, found: u64) -> Result<(), Refusal> {
+    if found > limit {
+        return Err(Refusal::new(Reason::MetadataTooLarge)
+            .expected(Fact::Size(limit))
+            .found(Fact::Size(found)));
+    }
+    Ok(())
+}
+
+struct OneKey<'k> {
+    key: &'k PublicKey,
+    claimed: Option<[u8; 32]>,
+}
+
+impl Verifier for OneKey<'_> {
+    type Error = Refusal;
+
+    fn verify(
+        &mut self,
+        algorithm: SignatureAlgorithm,
+        _key_info: &[u8],
+        digest: &[u8; 32],
+        signature: &[u8],
+    ) -> Result<(), Refusal> {
+        let fingerprint = self.key.fingerprint();
+        let expected = Fact::Digest(fingerprint);
+        let untrusted = match self.claimed {
+            Some(claimed) if claimed != fingerprint => {
+                Some(Refusal::new(Reason::UntrustedKey).expected(expected).found(Fact::Digest(claimed)))
+            }
+            _ => None,
+        };
+        if algorithm != self.key.kind().algorithm() {
+            return Err(untrusted.unwrap_or(
+                Refusal::new(Reason::UntrustedKey).expected(self.key.kind().name()).found(match algorithm {
+                    SignatureAlgorithm::RsaPkcs1Sha256 => "an RSA signature",
+                    SignatureAlgorithm::EcdsaP256Sha256 => "an ECDSA P-256 signature",
+                }),
+            ));
+        }
+        self.key.verify(digest, signature).map_err(|error| {
+            untrusted.unwrap_or(match error {
+                VerifyError::Size { expected, found } => Refusal::new(Reason::UntrustedKey)
+                    .expected(Fact::Size(expected as u64))
+                    .found(Fact::Size(found as u64)),
+                VerifyError::Mismatch => Refusal::new(Reason::SignatureInvalid).expected(expected),
+            })
+        })
+    }
+}
