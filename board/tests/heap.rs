@@ -72,7 +72,8 @@ fn peak(policy: Policy, image: &[u8]) -> usize {
     bench.load(memory.clone()).unwrap();
     bench.release().unwrap();
     COUNTING.set(false);
-    (LIVE.set(0), PEAK.set(0));
+    LIVE.set(0);
+    PEAK.set(0);
     COUNTING.set(true);
     let loaded = bench.load(memory);
     COUNTING.set(false);

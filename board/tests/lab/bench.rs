@@ -4,13 +4,13 @@ use rproc_abi::service::{Request, buffer_size};
 use rproc_abi::{Completion, Params, PtaMemory, Refusal, SharedMemory, TeeResult};
 use rproc_board::tee::{Counters, SecurePort, TrustedKeys};
 use rproc_board::{Board, Initiator, Port, STM32MP257F_EV1};
-use rproc_platform::stm32mp25::Stm32mp257;
+use rproc_platform::stm32mp25::Stm32mp25;
 use rproc_platform::{PlatformService, Silent};
 use rproc_service::{Crypto, PlatformClient, Policy, Service};
 
 use super::{M33, key};
 
-type Platform = PlatformService<SecurePort, Stm32mp257, TrustedKeys, Counters, Silent>;
+type Platform = PlatformService<SecurePort, Stm32mp25, TrustedKeys, Counters, Silent>;
 
 /// Called between any two steps of the service: before and after each call of the platform service, by its number.
 pub type Probe = Box<dyn FnMut(u32)>;
@@ -52,8 +52,13 @@ impl Bench {
         let board = Board::new(&STM32MP257F_EV1).unwrap();
         let port = Port::new(board.bus().clone(), Initiator::A35Secure);
         let keys = TrustedKeys::new([key().public_key()]);
-        let platform =
-            PlatformService::new(SecurePort::new(port), Stm32mp257::new(), keys, Counters::new(), Silent);
+        let platform = PlatformService::new(
+            SecurePort::new(port),
+            Stm32mp25::new(STM32MP257F_EV1.soc),
+            keys,
+            Counters::new(),
+            Silent,
+        );
         let probe = probe(&board);
         let service = Service::new(Watched { platform, probe }, policy, rproc_service::Silent);
         Self { board, service }
