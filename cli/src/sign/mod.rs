@@ -83,7 +83,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     for tlv in &arguments.plat_tlv {
         builder.platform_tlv(tlv.kind, &tlv.value).map_err(bad_option)?;
     }
-    let bound = bind(arguments, &files, &key, &mut builder)?;
+    let bound = bind(arguments, &files, &key, &mut builder).map_err(|failure| match failure {
+        Failure::Refused(refused) => refusal::naming(&arguments.files, refused).into(),
+        trouble => trouble,
+    })?;
     let container = builder.sign::<Sha256, _>(&mut key).map_err(|error| match error {
         SignError::Build(error) => bad_option(error),
         SignError::Signer(error) => anyhow::Error::new(error).context("cannot sign").into(),
@@ -135,7 +138,13 @@ fn check_platform_tlvs(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn bad_option(error: BuildError) -> Failure {
-    Failure::from(anyhow::Error::new(error).context("cannot make this image"))
+    match error {
+        BuildError::TlvValue(rproc_image::Error::TlvLength { kind, expected, found }) => Failure::help(
+            format!("the value given for TLV {kind} has {found} bytes, but it takes {expected}"),
+            "a number with 0x becomes 4 bytes, anything else is text",
+        ),
+        error => anyhow::Error::new(error).context("cannot make this image").into(),
+    }
 }
 
 fn summary(arguments: &Arguments, container: &Container<'_>, key: &PrivateKey, bound: &Bound) -> String {

@@ -1,5 +1,6 @@
 //! Running the binary, and the firmware that the tests sign.
 #![allow(dead_code, missing_docs, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails the test")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
