@@ -158,3 +158,43 @@ fn every_shell_gets_completions() {
     }
     assert_eq!(folder.rproc("completions csh").code, 1);
 }
+
+#[test]
+fn a_full_disk_is_trouble_and_no_panic() {
+    let folder = Folder::new();
+    for arguments in [["inspect", "app.elf"], ["inspect", "p256.pem"], ["--help", "sign"], ["keys", "none"]] {
+        let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let status = Command::new(env!("CARGO_BIN_EXE_rproc"))
+            .args(arguments)
+            .current_dir(folder.path("."))
+            .stdout(full())
+            .stderr(full())
+            .status()
+            .unwrap();
+        assert!(matches!(status.code(), Some(0..=2)), "{arguments:?}: {status}");
+    }
+}
+
+#[test]
+fn files_of_impossible_size_are_not_read() {
+    let folder = Folder::new();
+    let file = std::fs::File::create(folder.path("huge")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    for command in ["sign huge -o out --key p256.pem", "inspect huge", "keys public huge"] {
+        let run = folder.rproc(command);
+        assert_eq!(run.code, 1, "{command}: {}", run.stderr);
+    }
+    assert_eq!(folder.rproc("verify huge --key p256.pub.pem").code, 2);
+}
+
+#[test]
+fn more_segments_than_the_service_has_room_for_are_not_signed() {
+    let folder = Folder::new();
+    let segments =
+        (0..1100).fold(rproc_elf::testing::ElfBuilder::elf32(), |elf, at| elf.load(at * 16, &[1; 8]));
+    folder.write("many.elf", &segments.build());
+    let run = folder.rproc("sign many.elf -o out --key p256.pem");
+    assert_eq!(run.code, 2);
+    assert!(run.stderr.contains("does not fit the service's memory"), "{}", run.stderr);
+    assert!(!folder.path("out").exists());
+}

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use rproc_elf::ElfFile;
-use rproc_image::{BuildError, Container, ContainerBuilder, SignError, Signer as _, TlvKind};
+use rproc_image::{BuildError, Container, ContainerBuilder, HEADER_SIZE, SignError, Signer as _, TlvKind};
 use rproc_keys::PrivateKey;
 use sha2::Sha256;
 
@@ -20,6 +20,7 @@ pub use survey::Survey;
 use crate::failure::{Failure, Refused};
 use crate::input::Input;
 use crate::keys::{is_development_key, read_private};
+use crate::limits;
 use crate::load_plan::LoadPlan;
 use crate::output::{self, OutputFile};
 use crate::text::{Fields, address, hex, size, table};
@@ -91,6 +92,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         SignError::Build(error) => bad_option(error),
         SignError::Signer(error) => anyhow::Error::new(error).context("cannot sign").into(),
     })?;
+    if !arguments.plain {
+        let tlvs = container.pieces().next().map_or(0, <[u8]>::len).saturating_sub(HEADER_SIZE);
+        limits::check_metadata(limits::TLVS, tlvs as u64)?;
+    }
     output.write(|file| container.write_to(|piece| file.write_all(piece)))?;
     output::print(&summary(arguments, &container, &key, &bound))
 }

@@ -8,11 +8,7 @@ use sha2::Sha256;
 
 use crate::failure::{Failure, Refused};
 use crate::input::Input;
-
-/// The largest TLV area that the service takes, in bytes.
-const TLVS_LIMIT: u64 = 64 << 10;
-/// The largest signature that the service takes, in bytes: RSA-4096.
-const SIGNATURE_LIMIT: u64 = 512;
+use crate::limits;
 
 /// Header, TLVs and signature, not verified yet.
 pub struct MetadataCopy {
@@ -26,8 +22,8 @@ impl MetadataCopy {
     pub fn take(input: &Input) -> Result<Self, Failure> {
         let file_len = input.len();
         let layout = Header::of_file(&input.take(0..HEADER_SIZE as u64)?)?.layout(file_len)?;
-        limit(TLVS_LIMIT, layout.header_and_tlvs.end - HEADER_SIZE as u64)?;
-        limit(SIGNATURE_LIMIT, layout.signature.end - layout.signature.start)?;
+        limits::check_metadata(limits::TLVS, layout.header_and_tlvs.end - HEADER_SIZE as u64)?;
+        limits::check_metadata(limits::SIGNATURE, layout.signature.end - layout.signature.start)?;
         Ok(Self {
             header_and_tlvs: input.take(layout.header_and_tlvs)?,
             signature: input.take(layout.signature)?,
@@ -45,15 +41,6 @@ impl MetadataCopy {
             AuthError::Content(error) => error.into(),
         })
     }
-}
-
-fn limit(limit: u64, found: u64) -> Result<(), Refusal> {
-    if found > limit {
-        return Err(Refusal::new(Reason::MetadataTooLarge)
-            .expected(Fact::Size(limit))
-            .found(Fact::Size(found)));
-    }
-    Ok(())
 }
 
 struct OneKey<'k> {
