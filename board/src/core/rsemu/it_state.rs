@@ -1,6 +1,8 @@
-//! Work-around: rsemu drops the IT state from the program status that exception entry pushes.
+//! Work-arounds: rsemu loses the IT state on exception entry, and moves it on by one on a conditional exception return.
 //!
-//! An interrupt inside an IT block would then return to unconditional execution of the block's rest.
+//! Entry pushes a program status without it, so that an interrupt inside an IT block returns to unconditional execution of the
+//! block's rest. A return that is itself in an IT block (`bxeq lr`) advances the state it has just popped, so that the interrupted
+//! block skips a slot.
 
 use rsemu::cpu::arm::v7m::Regs;
 
@@ -10,6 +12,15 @@ use super::memory::CoreMemory;
 const IT_MASK: u32 = 0x3F << 10 | 3 << 25;
 const SVCALL: u32 = 11;
 const HARD_FAULT: u32 = 3;
+/// The exception being handled, bits 8:0 of xPSR (IPSR).
+const EXCEPTION: u32 = 0x1FF;
+/// CONTROL.FPCA: the context that runs now has floating-point state. An exception return sets it from the frame it popped.
+const FPCA: u32 = 1 << 2;
+/// Bytes of a frame without and with floating-point registers (Arm DDI 0553, "Exception entry, context stacking").
+const BASIC_FRAME: u32 = 0x20;
+const EXTENDED_FRAME: u32 = 0x68;
+/// In a stacked xPSR: a word of padding lies above the frame.
+const PADDED: u32 = 1 << 9;
 
 /// The IT state after one more instruction of the block.
 fn advanced(xpsr: u32) -> u32 {
@@ -23,11 +34,11 @@ fn advanced(xpsr: u32) -> u32 {
 /// A frame was pushed by this step only if LR now holds an `EXC_RETURN` and the frame returns to where the step began; without that
 /// test a conditional return that tail-chains would corrupt an older frame. An SVC returns behind itself, with the IT state
 /// advanced.
-pub fn restore(memory: &CoreMemory, before: &Regs, after: &Regs) {
+pub fn restore_on_entry(memory: &CoreMemory, before: &Regs, after: &Regs) {
     let it = before.xpsr & IT_MASK;
-    let exception = after.xpsr & 0x1FF;
+    let exception = after.xpsr & EXCEPTION;
     let exc_return = after.r[14];
-    if it == 0 || exception == 0 || exception == before.xpsr & 0x1FF || exc_return < 0xFFFF_FF00 {
+    if it == 0 || exception == 0 || exception == before.xpsr & EXCEPTION || exc_return < 0xFFFF_FF00 {
         return;
     }
     let from_process_stack = exc_return & 0b1100 == 0b1100;
@@ -48,6 +59,36 @@ pub fn restore(memory: &CoreMemory, before: &Regs, after: &Regs) {
     if stacked & IT_MASK == 0 {
         memory.poke32(frame.wrapping_add(28), stacked | it);
     }
+}
+
+/// The program status that the step to `after` should have left, if it was an exception return inside an IT block and left another.
+///
+/// Whether a step returned, and from which frame, is read off its result, whatever instruction did it (`bx`, `pop`, `ldr`): the frame
+/// lies right below the stack pointer, and its words are the registers now. A tail-chained handler does not find itself there.
+pub fn status_after_return(memory: &CoreMemory, before: &Regs, after: &Regs) -> Option<u32> {
+    if before.xpsr & IT_MASK == 0 || before.xpsr & EXCEPTION == 0 {
+        return None;
+    }
+    let size = if after.control & FPCA == 0 { BASIC_FRAME } else { EXTENDED_FRAME };
+    let unpadded = after.r[13].wrapping_sub(size);
+    let stacked = popped_status(memory, after, unpadded, 0)
+        .or_else(|| popped_status(memory, after, unpadded.wrapping_sub(4), PADDED))?;
+    let right = after.xpsr & !IT_MASK | stacked & IT_MASK;
+    (right != after.xpsr).then_some(right)
+}
+
+/// The stacked xPSR of the frame at `frame`, if that is what the core has just popped.
+fn popped_status(memory: &CoreMemory, after: &Regs, frame: u32, padded: u32) -> Option<u32> {
+    let word = |index: u32| memory.peek32(frame.wrapping_add(4 * index));
+    let [r0, r1, r2, r3, .., r12, _, lr, pc] = after.r;
+    for (index, register) in (0u32..).zip([r0, r1, r2, r3, r12, lr]) {
+        if word(index)? != register {
+            return None;
+        }
+    }
+    let status = word(7)?;
+    let same = word(6)? & !1 == pc && (status ^ after.xpsr) & EXCEPTION == 0 && status & PADDED == padded;
+    same.then_some(status)
 }
 
 #[cfg(test)]
