@@ -26,10 +26,9 @@ pub fn sign(elf: &[u8]) -> Vec<u8> {
     builder.image(elf).unwrap();
     let table = match file.find_resource_table().unwrap() {
         None => BoundResourceTable::Absent,
-        Some(table) => BoundResourceTable::At {
-            address: table.load_address.unwrap() as u32,
-            size: table.size as u32,
-        },
+        Some(table) => {
+            BoundResourceTable::At { address: table.load_address.unwrap() as u32, size: table.size as u32 }
+        }
     };
     builder.resource_table(table).unwrap();
     let vectors = file.vector_table().unwrap().unwrap();

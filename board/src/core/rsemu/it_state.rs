@@ -93,7 +93,10 @@ fn popped_status(memory: &CoreMemory, after: &Regs, frame: u32, padded: u32) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::bus::{Bus, Initiator, Port};
 
     #[test]
     fn the_state_advances_as_the_manual_says() {
@@ -102,5 +105,68 @@ mod tests {
         assert_eq!(advanced(pack(0b0000_0110)), pack(0b0000_1100));
         assert_eq!(advanced(pack(0b0000_1100)), pack(0b0001_1000));
         assert_eq!(advanced(pack(0b0001_1000)), 0);
+    }
+
+    const RAM: u32 = 0x8010_0000;
+    const T: u32 = 1 << 24;
+    /// Two slots to go of an ITT NE block, packed.
+    const TWO_LEFT: u32 = (0b0001_0100 >> 2) << 10;
+
+    fn memory() -> CoreMemory {
+        let description = &crate::STM32MP257F_EV1;
+        let bus = Arc::new(Bus::new(description, &[]).unwrap());
+        crate::boot_firmware::run(description, &Port::new(bus.clone(), Initiator::A35Secure)).unwrap();
+        CoreMemory::new(bus)
+    }
+
+    /// A conditional return from exception 16 to Thread mode through a frame at [`RAM`]: the registers before and after, where the
+    /// emulator has advanced the IT state to `left`.
+    fn returned(memory: &CoreMemory, size: u32, padded: bool, left: u32) -> (Regs, Regs) {
+        let stacked = T | TWO_LEFT | if padded { PADDED } else { 0 };
+        for (index, word) in (0u32..).zip([10, 11, 12, 13, 22, 24, RAM + 0x400, stacked]) {
+            memory.poke32(RAM + 4 * index, word);
+        }
+        let mut before = Regs { xpsr: T | 1 << 10 | 16, ..Regs::default() };
+        before.r[13] = RAM;
+        let mut after = Regs { xpsr: T | left, ..Regs::default() };
+        for (register, value) in [(0, 10), (1, 11), (2, 12), (3, 13), (12, 22), (14, 24), (15, RAM + 0x400)] {
+            after.r[register] = value;
+        }
+        after.r[13] = RAM + size + if padded { 4 } else { 0 };
+        after.control = if size == EXTENDED_FRAME { FPCA } else { 0 };
+        (before, after)
+    }
+
+    #[test]
+    fn every_kind_of_frame_gives_its_state_back() {
+        let memory = memory();
+        for size in [BASIC_FRAME, EXTENDED_FRAME] {
+            for padded in [false, true] {
+                let (before, after) = returned(&memory, size, padded, advanced(TWO_LEFT));
+                let right = status_after_return(&memory, &before, &after);
+                assert_eq!(right, Some(T | TWO_LEFT), "{size:#x} {padded}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_needs_no_repair_is_left_alone() {
+        let memory = memory();
+        let (before, after) = returned(&memory, BASIC_FRAME, false, TWO_LEFT);
+        assert_eq!(status_after_return(&memory, &before, &after), None, "already right");
+        let (before, after) = returned(&memory, BASIC_FRAME, false, advanced(TWO_LEFT));
+        assert_eq!(
+            status_after_return(&memory, &Regs { xpsr: T | 16, ..before }, &after),
+            None,
+            "not in a block"
+        );
+        let chained = Regs { xpsr: after.xpsr | 17, ..after };
+        assert_eq!(status_after_return(&memory, &before, &chained), None, "a tail-chained handler");
+        let mut elsewhere = after;
+        elsewhere.r[15] += 2;
+        assert_eq!(status_after_return(&memory, &before, &elsewhere), None, "another frame");
+        let mut nowhere = after;
+        nowhere.r[13] = 0x8400_0000;
+        assert_eq!(status_after_return(&memory, &before, &nowhere), None, "a frame that cannot be read");
     }
 }
