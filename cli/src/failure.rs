@@ -8,8 +8,9 @@
 //! | 3 | the firmware failed (`rproc run`) |
 
 use rproc_abi::Refusal;
-use rproc_abi::refusal::{Fact, Place};
+use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_image::TlvKind;
+use rproc_image::error::Part;
 use serde::Serialize;
 
 /// Exit code of wrong usage and of I/O errors, those that `clap` finds among them.
@@ -99,10 +100,17 @@ impl Refused {
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
         let fact = |fact: Fact| (fact != Fact::None).then(|| fact.to_string());
+        let expected = fact(refusal.expected);
         Self {
             reason: refusal.reason.name(),
             sentence: refusal.reason.sentence().to_owned(),
-            expected: fact(refusal.expected),
+            expected: match refusal.reason {
+                // The wire has no word before a range, and this one is where the segment should not be.
+                Reason::SegmentOverlap | Reason::SegmentTwice => {
+                    expected.map(|taken| format!("nothing in {taken}"))
+                }
+                _ => expected,
+            },
             found: fact(refusal.found),
             place: match refusal.place {
                 Place::None => None,
@@ -116,7 +124,16 @@ impl From<Refusal> for Refused {
 
 impl From<rproc_image::Error> for Refused {
     fn from(error: rproc_image::Error) -> Self {
-        Self::from(Refusal::from(error)).saying(error)
+        let refused = Self::from(Refusal::from(error));
+        match error {
+            rproc_image::Error::PartLength { part: Part::Header, found: 0, .. } => {
+                refused.saying("the file is empty")
+            }
+            rproc_image::Error::PartLength { part: Part::Header, .. } => {
+                refused.saying("the file is too short for a signed image, which starts with a header")
+            }
+            error => refused.saying(error),
+        }
     }
 }
 
@@ -135,7 +152,6 @@ impl From<rproc_image::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rproc_abi::refusal::Reason;
 
     #[test]
     fn a_refusal_keeps_its_facts_and_names_the_tlv() {

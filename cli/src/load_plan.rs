@@ -5,9 +5,6 @@ use rproc_abi::{ProcessorId, Refusal};
 use rproc_elf::{Class, ProgramHeader, ResourceTable};
 use rproc_image::TlvKind;
 
-/// The largest resource table that the service accepts, in bytes.
-pub const RESOURCE_TABLE_LIMIT: u64 = 4096;
-
 /// What VTOR of a Cortex-M33 and M0+ needs: its bits 6 to 0 are zero (Armv8-M Architecture Reference Manual).
 const VECTOR_TABLE_ALIGNMENT: u32 = 128;
 

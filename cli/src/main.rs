@@ -7,6 +7,7 @@ mod failure;
 mod input;
 mod inspect;
 mod keys;
+mod limits;
 mod load_plan;
 mod output;
 mod report;

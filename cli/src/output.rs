@@ -37,7 +37,16 @@ impl OutputFile {
         let cannot = || format!("cannot write {}", path.display());
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self { target: path.to_owned() }),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let target = Self { target: path.to_owned() };
+                if !target.folder().is_dir() {
+                    return Err(Failure::help(
+                        format!("{}: there is no folder {}", cannot(), target.folder().display()),
+                        "make the folder first",
+                    ));
+                }
+                return Ok(target);
+            }
             Err(error) => return Err(anyhow::Error::new(error).context(cannot()).into()),
         };
         if !metadata.is_file() {
@@ -59,19 +68,24 @@ impl OutputFile {
     /// Writes a file beside the target and then gives it the target's name: on any failure the target is what it was.
     pub fn write(self, content: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), Failure> {
         let cannot = || format!("cannot write {}", self.target.display());
-        let folder = match self.target.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
         let mut file = tempfile::Builder::new()
             .prefix(".rproc-")
             // The umask takes away from these what it takes away from every new file.
             .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)
+            .tempfile_in(self.folder())
+            // Without the temporary file's name, which means nothing to anybody.
+            .map_err(|error| std::io::Error::from(error.kind()))
             .with_context(cannot)?;
         content(file.as_file_mut()).with_context(cannot)?;
         file.persist(&self.target).map_err(|failed| failed.error).with_context(cannot)?;
         Ok(())
+    }
+
+    fn folder(&self) -> &Path {
+        match self.target.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        }
     }
 }
 
@@ -120,6 +134,6 @@ mod tests {
     fn devices_and_directories_are_not_replaced() {
         assert!(OutputFile::new(Path::new("/dev/null"), &[]).is_err());
         assert!(OutputFile::new(Path::new("/"), &[]).is_err());
-        assert!(OutputFile::new(Path::new("/no/such/folder/out"), &[]).unwrap().write(|_| Ok(())).is_err());
+        assert!(OutputFile::new(Path::new("/no/such/folder/out"), &[]).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Failures on the standard error output: `error:` with `help:`, or `refused:` with the facts below it.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
@@ -11,7 +12,8 @@ const HELP: Style = AnsiColor::Cyan.on_default().bold();
 
 /// Prints the failure; without colour when the output is no terminal or `NO_COLOR` is set.
 pub fn print(failure: &Failure) {
-    anstream::eprint!("{}", render(failure));
+    // Nothing is left to tell when even this cannot be written.
+    let _ = anstream::stderr().lock().write_all(render(failure).as_bytes());
 }
 
 /// The lines, with colours.

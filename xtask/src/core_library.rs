@@ -1,6 +1,7 @@
 //! Where the `core` library for the firmware's target comes from: rustup's ready-built one, or sources to build it from.
 
 use anyhow::{Context, Result, bail};
+use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,16 @@ pub enum Origin {
     Debian,
 }
 
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Installed => "installed",
+            Self::RustSrc => "rust-src",
+            Self::Debian => "debian",
+        })
+    }
+}
+
 impl FromStr for Origin {
     type Err = anyhow::Error;
 
@@ -31,58 +42,137 @@ impl FromStr for Origin {
     }
 }
 
-/// What cargo must be told to use it.
-#[derive(Debug, PartialEq, Eq)]
-pub enum CoreLibrary {
-    /// Nothing.
-    Installed,
-    /// To build it, from the sources in this folder (`library` of Rust's repository).
-    Sources(PathBuf),
+/// A `core` library that can be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoreLibrary {
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The sources that cargo must build it from (`library` of Rust's repository); none for the ready-built one.
+    pub sources: Option<PathBuf>,
+    /// What tells it from others of the same compiler: two origins that say the same give the same firmware.
+    pub identity: String,
+}
+
+impl CoreLibrary {
+    fn installed() -> Self {
+        Self { origin: Origin::Installed, sources: None, identity: "core ready-built".into() }
+    }
+
+    fn from_sources(origin: Origin, library: PathBuf) -> Result<Self> {
+        let identity = format!("core built from sources with SHA-256 {}", fingerprint(&library)?);
+        Ok(Self { origin, sources: Some(library), identity })
+    }
 }
 
 impl fmt::Display for CoreLibrary {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Installed => "core ready-built",
-            Self::Sources(_) => "core built from its sources",
-        })
+        let origin = match self.origin {
+            Origin::Installed => "rustup's target",
+            Origin::RustSrc => "rustup's rust-src",
+            Origin::Debian => "Debian's rust-src",
+        };
+        write!(formatter, "{} ({origin})", self.identity)
     }
 }
 
-/// The core library for `target`: from `wanted`, or from the first origin that has it. Debian's package is unpacked below
-/// `scratch`, once.
-pub fn find(target: &str, wanted: Option<Origin>, scratch: &Path) -> Result<CoreLibrary> {
-    let wants = |origin| wanted.is_none_or(|wanted| wanted == origin);
-    let mut missing = Vec::new();
-    if wants(Origin::Installed) {
-        let libraries = output(Command::new("rustc").args(["--print", "target-libdir", "--target", target]))?;
-        if Path::new(&libraries).is_dir() {
-            return Ok(CoreLibrary::Installed);
-        }
-        missing.push(format!(
-            "no core for {target} is installed (`rustup target add {target}` would install it)"
-        ));
-    }
-    if wants(Origin::RustSrc) {
-        let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
-        let sources = Path::new(&sysroot).join("lib/rustlib/src/rust/library");
-        if sources.join("core").is_dir() {
-            return Ok(CoreLibrary::Sources(sources));
-        }
-        missing.push("the compiler's sources are not installed (`rustup component add rust-src`)".into());
-    }
-    if wants(Origin::Debian) {
-        match debian(scratch) {
-            Ok(sources) => return Ok(CoreLibrary::Sources(sources)),
-            Err(error) => missing.push(format!("Debian's rust-src cannot be had: {error:#}")),
-        }
-    }
-    bail!("there is no core library for {target}:\n  - {}", missing.join("\n  - "))
+/// The core libraries that can be had, and why the others cannot.
+#[derive(Debug, Default)]
+pub struct Available {
+    /// In order of preference.
+    pub libraries: Vec<CoreLibrary>,
+    /// A sentence for each origin that has none.
+    pub missing: Vec<String>,
 }
 
-/// Debian's sources of the running compiler's version, from the mirror that the machine already uses, through lists and a
-/// cache of our own: the machine's own apt is left as it is.
-fn debian(scratch: &Path) -> Result<PathBuf> {
+impl Available {
+    /// The first library that is `same`, or else the first of all.
+    pub fn choose(&self, same: impl Fn(&CoreLibrary) -> bool) -> Option<&CoreLibrary> {
+        self.libraries.iter().find(|library| same(library)).or(self.libraries.first())
+    }
+
+    fn add(&mut self, origin: Origin, library: Result<CoreLibrary>) {
+        match library {
+            Ok(library) => self.libraries.push(library),
+            Err(error) => self.missing.push(format!("{origin}: {error:#}")),
+        }
+    }
+}
+
+/// Looks for core libraries for `target`: at the origin `wanted`, or at all that need no network. Debian's package is unpacked below
+/// `scratch`, once, and downloaded only when it is asked for by name.
+pub fn find(target: &str, wanted: Option<Origin>, scratch: &Path) -> Result<Available> {
+    let mut available = Available::default();
+    for origin in [Origin::Installed, Origin::RustSrc, Origin::Debian] {
+        if wanted.is_some_and(|wanted| wanted != origin) {
+            continue;
+        }
+        let library = match origin {
+            Origin::Installed => installed(target),
+            Origin::RustSrc => rust_src().and_then(|sources| CoreLibrary::from_sources(origin, sources)),
+            Origin::Debian => debian(scratch, wanted == Some(Origin::Debian))
+                .and_then(|sources| CoreLibrary::from_sources(origin, sources)),
+        };
+        available.add(origin, library);
+    }
+    Ok(available)
+}
+
+fn installed(target: &str) -> Result<CoreLibrary> {
+    let libraries = output(Command::new("rustc").args(["--print", "target-libdir", "--target", target]))?;
+    if !Path::new(&libraries).is_dir() {
+        bail!("no core for {target} is installed; `rustup target add {target}` would install it");
+    }
+    Ok(CoreLibrary::installed())
+}
+
+fn rust_src() -> Result<PathBuf> {
+    let sysroot = output(Command::new("rustc").args(["--print", "sysroot"]))?;
+    let sources = Path::new(&sysroot).join("lib/rustlib/src/rust/library");
+    if !sources.join("core").is_dir() {
+        bail!("the compiler's sources are not installed; `rustup component add rust-src` would install them");
+    }
+    Ok(sources)
+}
+
+/// SHA-256 over the path and content of each Rust file that `core` is built from, whichever package brought it: rustup's and
+/// Debian's differ in licence files and vendored crates only.
+fn fingerprint(library: &Path) -> Result<String> {
+    let mut files = Vec::new();
+    for part in [
+        "core/src",
+        "compiler-builtins",
+        "portable-simd/crates/core_simd/src",
+        "stdarch/crates/core_arch/src",
+    ] {
+        rust_files(&library.join(part), &mut files)?;
+    }
+    files.sort();
+    let mut hash = Sha256::new();
+    for file in files {
+        let content = fs::read(&file)?;
+        let name = file.strip_prefix(library)?.to_string_lossy().into_owned();
+        hash.update(format!("{name} {}\n", content.len()));
+        hash.update(content);
+    }
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn rust_files(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = fs::read_dir(folder).with_context(|| format!("{} cannot be read", folder.display()))?;
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            rust_files(&entry.path(), files)?;
+        } else if entry.path().extension().is_some_and(|extension| extension == "rs") {
+            files.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Debian's sources of the running compiler's version: those unpacked earlier, or, if that is allowed, from the mirror that the machine
+/// already uses, through lists and a cache of our own: the machine's own apt is left as it is.
+fn debian(scratch: &Path, download: bool) -> Result<PathBuf> {
     let verbose = output(Command::new("rustc").arg("-vV"))?;
     let version = verbose
         .lines()
@@ -93,6 +183,10 @@ fn debian(scratch: &Path) -> Result<PathBuf> {
     if library.join("core").is_dir() {
         return Ok(library);
     }
+    if !download {
+        bail!("not downloaded; `--core debian` would download rust-src {version}");
+    }
+    fs::create_dir_all(scratch)?;
     let apt = PrivateApt::new(scratch.join("apt"))?;
     apt.get(&["update"], scratch)?;
     let listed = output(apt.command("apt-cache").args(["madison", "rust-src"]))?;
@@ -186,9 +280,42 @@ mod tests {
 
     #[test]
     fn a_target_without_core_says_how_to_get_it() {
-        let error = find("thumbv6m-none-eabi", Some(Origin::Installed), Path::new("nowhere"));
-        if let Err(error) = error {
-            assert!(error.to_string().contains("rustup target add thumbv6m-none-eabi"), "{error}");
+        let found = find("thumbv6m-none-eabi", Some(Origin::Installed), Path::new("nowhere")).unwrap();
+        if found.libraries.is_empty() {
+            assert!(found.missing[0].contains("rustup target add thumbv6m-none-eabi"), "{found:?}");
         }
+    }
+
+    #[test]
+    fn nothing_is_downloaded_unasked() {
+        let error = debian(Path::new("nowhere"), false).unwrap_err().to_string();
+        assert!(error.contains("`--core debian` would download rust-src"), "{error}");
+        assert!(!Path::new("nowhere").exists());
+    }
+
+    #[test]
+    fn the_same_core_is_preferred_to_the_first() {
+        let other = CoreLibrary { origin: Origin::Debian, sources: None, identity: "other".into() };
+        let found = Available { libraries: vec![CoreLibrary::installed(), other.clone()], missing: vec![] };
+        assert_eq!(found.choose(|library| library.identity == "other"), Some(&other));
+        assert_eq!(found.choose(|_| false), Some(&CoreLibrary::installed()));
+        assert_eq!(Available::default().choose(|_| true), None);
+    }
+
+    #[test]
+    fn a_changed_source_is_another_core() {
+        let library = std::env::temp_dir().join(format!("rproc-xtask-{}", std::process::id()));
+        let parts = ["core/src", "compiler-builtins", "portable-simd/crates/core_simd/src"];
+        for part in parts.into_iter().chain(["stdarch/crates/core_arch/src/inner"]) {
+            fs::create_dir_all(library.join(part)).unwrap();
+        }
+        let source = library.join("stdarch/crates/core_arch/src/inner/a.rs");
+        fs::write(&source, "fn a() {}").unwrap();
+        let first = fingerprint(&library).unwrap();
+        fs::write(library.join("core/LICENSE"), "words").unwrap();
+        assert_eq!(fingerprint(&library).unwrap(), first);
+        fs::write(&source, "fn b() {}").unwrap();
+        assert_ne!(fingerprint(&library).unwrap(), first);
+        fs::remove_dir_all(&library).unwrap();
     }
 }

@@ -1,16 +1,20 @@
-//! `cargo xtask firmware`: builds the sample firmware, to the same bytes wherever the repository lies.
+//! `cargo xtask firmware`: builds the sample firmware and stores it, or says whether what is stored is what the sources give.
+
+mod built_with;
+mod compile;
 
 use crate::core_library::{self, CoreLibrary, Origin, output};
 use crate::repository;
 use anyhow::{Context, Result, bail};
-use std::ffi::{OsStr, OsString};
+use built_with::BuiltWith;
+use compile::Built;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::Command;
+
+pub use compile::run_as_rustc_wrapper;
 
 const TARGET: &str = "thumbv8m.main-none-eabi";
-/// Set while cargo runs this program in place of rustc.
-const WRAPPER: &str = "RPROC_XTASK_RUSTC_WRAPPER";
 /// The Rust programs of the workspace in `firmware/`.
 const PROGRAMS: [&str; 10] = [
     "echo-m33",
@@ -27,8 +31,6 @@ const PROGRAMS: [&str; 10] = [
 /// The C program, a folder of its own.
 const C_PROGRAM: &str = "echo-c";
 const C_COMPILER: &str = "arm-none-eabi-gcc";
-/// Says beside the built files which compilers built them: others may give other bytes.
-const BUILT_WITH: &str = "BUILT-WITH";
 
 /// What to do.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -53,118 +55,94 @@ impl Options {
     }
 }
 
-/// Builds all firmware, then stores or compares it.
+/// Builds all firmware that can be built here, then stores or compares it.
 pub fn run(options: &Options) -> Result<()> {
     let repository = repository();
-    let firmware = repository.join("firmware");
-    let scratch = scratch(&repository);
-    fs::create_dir_all(&scratch)?;
-
-    let core = core_library::find(TARGET, options.core, &scratch)?;
-    let mut built = build_rust(&repository, &scratch, &core)?;
-    let mut compilers = vec![format!("{} ({core})", output(Command::new("rustc").arg("--version"))?)];
-    match output(Command::new(C_COMPILER).arg("--version")) {
-        Ok(version) => {
-            compilers.push(version.lines().next().unwrap_or_default().to_owned());
-            built.push((C_PROGRAM, build_c(&firmware, &scratch)?));
-        }
-        Err(error) => eprintln!(
-            "\nxtask: *** {C_PROGRAM} IS NOT BUILT: {error:#}. Install gcc-arm-none-eabi to build it. ***\n"
-        ),
-    }
-    for (program, file) in &built {
+    let folder = repository.join("firmware/elf");
+    let stored = BuiltWith::read(&folder);
+    let rust = build_rust(options, &repository, &stored)?;
+    let c = build_c(&repository)?;
+    for (program, file) in rust.iter().chain(&c).flat_map(|part| &part.built) {
         check_free_of_paths(program, file, &repository)?;
     }
-    let folder = firmware.join("elf");
-    if options.check { compare(&folder, &built, &compilers) } else { store(&folder, &built, &compilers) }
+    if options.check {
+        let verdicts = [
+            compare("Rust", &folder, stored.rust.as_deref(), rust.as_ref())?,
+            compare("C", &folder, stored.c.as_deref(), c.as_ref())?,
+        ];
+        conclude(&verdicts)
+    } else {
+        for part in rust.iter().chain(&c) {
+            store(&folder, &part.built)?;
+        }
+        // A part that was not built keeps its record, as it keeps its files.
+        let [rust, c] = [rust, c].map(|part| part.map(|part| part.compiler));
+        BuiltWith { rust: rust.or(stored.rust), c: c.or(stored.c) }.write(&folder)
+    }
 }
 
-type Built = Vec<(&'static str, PathBuf)>;
+/// What one language's compiler gave.
+struct Part {
+    compiler: String,
+    built: Built,
+}
 
-fn scratch(repository: &Path) -> PathBuf {
+/// The Rust programs; none when there is no core library and the stored files are only to be checked.
+fn build_rust(options: &Options, repository: &Path, stored: &BuiltWith) -> Result<Option<Part>> {
+    let scratch = scratch(repository)?;
+    let rustc = output(Command::new("rustc").arg("--version"))?;
+    let compiler = |core: &CoreLibrary| format!("{rustc}, {}", core.identity);
+    let available = core_library::find(TARGET, options.core, &scratch)?;
+    let Some(core) = available.choose(|core| stored.rust == Some(compiler(core))) else {
+        let missing =
+            format!("there is no core library for {TARGET}:\n  - {}", available.missing.join("\n  - "));
+        if options.check {
+            loud(&format!("SKIPPED: THE RUST FIRMWARE IS NOT BUILT, {missing}"));
+            return Ok(None);
+        }
+        bail!(missing);
+    };
+    println!("{rustc}, {core}");
+    Ok(Some(Part { compiler: compiler(core), built: compile::build_rust(repository, &scratch, core)? }))
+}
+
+/// The C program; none when there is no compiler.
+fn build_c(repository: &Path) -> Result<Option<Part>> {
+    let version = match output(Command::new(C_COMPILER).arg("--version")) {
+        Ok(version) => version,
+        Err(error) => {
+            loud(&format!(
+                "SKIPPED: THE C FIRMWARE IS NOT BUILT, {error:#}. Debian's gcc-arm-none-eabi would build it."
+            ));
+            return Ok(None);
+        }
+    };
+    let compiler = version.lines().next().unwrap_or_default().to_owned();
+    println!("{compiler}");
+    let file = compile::build_c(&repository.join("firmware"), &scratch(repository)?)?;
+    Ok(Some(Part { compiler, built: vec![(C_PROGRAM, file)] }))
+}
+
+/// A folder for what need not be kept.
+fn scratch(repository: &Path) -> Result<PathBuf> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository.join("target"), PathBuf::from);
-    target.join("firmware")
+    let scratch = std::path::absolute(target)?.join("firmware");
+    fs::create_dir_all(&scratch).with_context(|| format!("{} cannot be made", scratch.display()))?;
+    Ok(scratch)
 }
 
-fn build_rust(repository: &Path, scratch: &Path, core: &CoreLibrary) -> Result<Built> {
-    let mut cargo = Command::new("cargo");
-    cargo.current_dir(repository.join("firmware"));
-    cargo.args(["build", "--release", "--locked", "--target", TARGET]);
-    cargo.arg("--target-dir").arg(scratch);
-    // No path of this machine may get into the files, and none may change a symbol's name (see the wrapper).
-    let mut remapped = vec![(repository.to_path_buf(), "rproc")];
-    remapped.extend(cargo_home().map(|home| (home, "cargo")));
-    if let CoreLibrary::Sources(sources) = core {
-        cargo.env("RUSTC_BOOTSTRAP", "1").arg("-Zbuild-std=core");
-        cargo.env("__CARGO_TESTS_ONLY_SRC_ROOT", sources);
-        remapped.push((sources.clone(), "rust"));
-    }
-    let flags: Vec<String> =
-        remapped.iter().map(|(from, to)| format!("'--remap-path-prefix={}={to}'", from.display())).collect();
-    cargo.arg("--config").arg(format!("target.{TARGET}.rustflags=[{}]", flags.join(",")));
-    for variable in
-        ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET_DIR", "RUSTC_WORKSPACE_WRAPPER"]
-    {
-        cargo.env_remove(variable);
-    }
-    cargo.env("RUSTC_WRAPPER", std::env::current_exe()?).env(WRAPPER, "1");
-    if !cargo.status().context("cargo cannot be run")?.success() {
-        bail!("cargo could not build the firmware; its complaint is above");
-    }
-    let release = scratch.join(TARGET).join("release");
-    Ok(PROGRAMS.iter().map(|program| (*program, release.join(program))).collect())
-}
-
-fn cargo_home() -> Option<PathBuf> {
-    std::env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".cargo")))
-}
-
-/// Runs rustc if cargo called this program in its place, with a crate's name and version in place of cargo's metadata:
-/// cargo hashes the absolute path of a crate outside the workspace into it, and rustc hashes it into every symbol, which
-/// decides their order.
-pub fn run_as_rustc_wrapper() -> Option<ExitCode> {
-    std::env::var_os(WRAPPER)?;
-    let mut arguments = std::env::args_os().skip(1);
-    let rustc = arguments.next()?;
-    let name = std::env::var("CARGO_PKG_NAME").unwrap_or_default();
-    let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
-    let arguments = arguments.map(|argument| replace_metadata(argument, &name, &version));
-    let status = Command::new(rustc).args(arguments).env_remove(WRAPPER).status();
-    let succeeded = status.is_ok_and(|status| status.success());
-    Some(if succeeded { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn replace_metadata(argument: OsString, name: &str, version: &str) -> OsString {
-    let is_metadata = argument.to_str().is_some_and(|text| text.starts_with("metadata="));
-    if is_metadata && !name.is_empty() { format!("metadata={name}-{version}").into() } else { argument }
-}
-
-fn build_c(firmware: &Path, scratch: &Path) -> Result<PathBuf> {
-    let folder = firmware.join(C_PROGRAM);
-    let built = scratch.join(C_PROGRAM);
-    let mut compiler = Command::new(C_COMPILER);
-    compiler.current_dir(&folder);
-    compiler.args(["-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=soft", "-std=c11", "-Os", "-ffreestanding"]);
-    compiler.args(["-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-fdata-sections", "-nostdlib"]);
-    compiler.args([
-        "-T",
-        "../runtime/stm32mp25-m33.ld",
-        "-Wl,--nmagic",
-        "-Wl,--gc-sections",
-        "-Wl,--build-id=none",
-    ]);
-    compiler.args(["-Wl,--no-warn-rwx-segments", "main.c", "-lgcc", "-o"]).arg(&built);
-    output(&mut compiler)?;
-    Ok(built)
+/// Says what must not be overlooked in a long log.
+fn loud(what: &str) {
+    eprintln!("\nxtask: *** {what} ***\n");
 }
 
 /// Fails if a built file names a folder of this machine.
 fn check_free_of_paths(program: &str, file: &Path, repository: &Path) -> Result<()> {
     let bytes = fs::read(file).with_context(|| format!("{} was not built", file.display()))?;
-    for path in [Some(repository.to_path_buf()), std::env::home_dir()].into_iter().flatten() {
+    let folders =
+        [Some(repository.to_path_buf()), std::env::home_dir(), file.parent().map(Path::to_path_buf)];
+    for path in folders.into_iter().flatten() {
         let path = path.into_os_string().into_encoded_bytes();
         if path.len() > 1 && bytes.windows(path.len()).any(|window| window == path) {
             bail!("{program} contains the path {}", String::from_utf8_lossy(&path));
@@ -173,40 +151,72 @@ fn check_free_of_paths(program: &str, file: &Path, repository: &Path) -> Result<
     Ok(())
 }
 
-fn store(folder: &Path, built: &Built, compilers: &[String]) -> Result<()> {
+fn store(folder: &Path, built: &Built) -> Result<()> {
     fs::create_dir_all(folder)?;
     for (program, file) in built {
         let bytes = fs::read(file)?;
         fs::write(elf(folder, program), &bytes)?;
         println!("{:>7} bytes  firmware/elf/{program}.elf", bytes.len());
     }
-    fs::write(folder.join(BUILT_WITH), compilers.join("\n") + "\n")?;
     Ok(())
 }
 
-fn compare(folder: &Path, built: &Built, compilers: &[String]) -> Result<()> {
+/// How the stored files of one language compare with what was built.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// The same bytes.
+    Same(Vec<&'static str>),
+    /// The same compiler gives other bytes for these.
+    Different(Vec<&'static str>),
+    /// Not built, or by another compiler: nothing can be said about the bytes.
+    Unknown,
+}
+
+fn compare(language: &str, folder: &Path, stored: Option<&str>, part: Option<&Part>) -> Result<Verdict> {
+    let Some(part) = part else { return Ok(Verdict::Unknown) };
+    if stored != Some(&part.compiler) {
+        loud(&format!(
+            "NOT COMPARED: the {language} firmware builds with {}, but the stored files were built with {}, \
+             whose bytes only the same compiler gives",
+            part.compiler,
+            stored.unwrap_or("a compiler that is not recorded")
+        ));
+        return Ok(Verdict::Unknown);
+    }
     let mut different = Vec::new();
-    for (program, file) in built {
+    for (program, file) in &part.built {
+        // A file that is not there differs.
         let stored = fs::read(elf(folder, program)).unwrap_or_default();
         if stored != fs::read(file)? {
             different.push(*program);
         }
     }
-    if different.is_empty() {
-        println!("firmware/elf is what the sources give");
-        return Ok(());
+    let all = part.built.iter().map(|(program, _)| *program).collect();
+    Ok(if different.is_empty() { Verdict::Same(all) } else { Verdict::Different(different) })
+}
+
+fn conclude(verdicts: &[Verdict]) -> Result<()> {
+    let (mut same, mut different) = (0, Vec::<&str>::new());
+    for verdict in verdicts {
+        match verdict {
+            Verdict::Same(programs) => same += programs.len(),
+            Verdict::Different(programs) => different.extend(programs),
+            Verdict::Unknown => {}
+        }
     }
-    let stored_with = fs::read_to_string(folder.join(BUILT_WITH)).unwrap_or_default();
-    bail!(
-        "not what the sources give: {}. Stored: built with {}; now: {}. Run `cargo xtask firmware`.",
-        different.join(", "),
-        stored_with.lines().collect::<Vec<_>>().join(" and "),
-        compilers.join(" and ")
-    )
+    if !different.is_empty() {
+        bail!(
+            "firmware/elf is not what the sources give: {}. `cargo xtask firmware` builds and stores it.",
+            different.join(", ")
+        );
+    }
+    let all = PROGRAMS.len() + 1;
+    println!("{same} of {all} files in firmware/elf compared, each what the sources give");
+    Ok(())
 }
 
 fn elf(folder: &Path, program: &str) -> PathBuf {
-    folder.join(Path::new(program)).with_extension(OsStr::new("elf"))
+    folder.join(program).with_extension("elf")
 }
 
 #[cfg(test)]
@@ -225,10 +235,31 @@ mod tests {
     }
 
     #[test]
-    fn only_the_metadata_is_replaced() {
-        let replaced = |text: &str| replace_metadata(text.into(), "thiserror", "2.0.0");
-        assert_eq!(replaced("metadata=0123456789abcdef"), "metadata=thiserror-2.0.0");
-        assert_eq!(replaced("extra-filename=-0123"), "extra-filename=-0123");
+    fn bytes_count_only_when_the_compiler_is_the_same() {
+        let folder = std::env::temp_dir().join(format!("rproc-xtask-compare-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let built = folder.join("built");
+        fs::write(&built, "bytes").unwrap();
+        let part = Part { compiler: "gcc 12".into(), built: vec![(C_PROGRAM, built)] };
+        let compare = |stored, part| compare("C", &folder, stored, part).unwrap();
+        fs::write(elf(&folder, C_PROGRAM), "bytes").unwrap();
+        assert_eq!(compare(Some("gcc 12"), Some(&part)), Verdict::Same(vec![C_PROGRAM]));
+        fs::write(elf(&folder, C_PROGRAM), "other").unwrap();
+        assert_eq!(compare(Some("gcc 12"), Some(&part)), Verdict::Different(vec![C_PROGRAM]));
+        assert_eq!(compare(Some("gcc 13"), Some(&part)), Verdict::Unknown);
+        assert_eq!(compare(None, Some(&part)), Verdict::Unknown);
+        assert_eq!(compare(Some("gcc 12"), None), Verdict::Unknown);
+        fs::remove_file(elf(&folder, C_PROGRAM)).unwrap();
+        assert_eq!(compare(Some("gcc 12"), Some(&part)), Verdict::Different(vec![C_PROGRAM]));
+        fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn only_a_difference_is_an_error() {
+        assert!(conclude(&[Verdict::Unknown, Verdict::Same(vec![C_PROGRAM])]).is_ok());
+        assert!(conclude(&[Verdict::Unknown, Verdict::Unknown]).is_ok());
+        let error = conclude(&[Verdict::Different(vec!["hang"]), Verdict::Unknown]).unwrap_err().to_string();
+        assert!(error.contains("hang"), "{error}");
     }
 
     #[test]

@@ -12,7 +12,9 @@ usage: cargo xtask <chore>
 
   firmware [--check] [--core installed|rust-src|debian]
       builds the sample firmware into firmware/elf/; with --check, says whether what is there is what the sources give.
-      --core says where the Cortex-M's core library comes from; without it, the first that is there is taken.";
+      --core says where the Cortex-M's core library comes from; only `debian` may download one. Without it, of those on this
+      machine the one that built the stored files is taken, else the first. Bytes are compared only when the compilers are those
+      that built the stored files; otherwise --check builds, says so, and succeeds.";
 
 fn main() -> ExitCode {
     if let Some(status) = firmware::run_as_rustc_wrapper() {

@@ -1,4 +1,5 @@
 //! The rules of the house, checked on the tree itself: who may depend on whom, and how a file begins.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

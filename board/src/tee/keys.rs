@@ -3,7 +3,7 @@
 use rproc_abi::Refusal;
 use rproc_abi::platform::KeyInfo;
 use rproc_abi::refusal::{Fact, Reason};
-use rproc_keys::{PublicKey, VerifyError};
+use rproc_keys::{KeyKind, PublicKey, VerifyError};
 use rproc_platform::KeyStore;
 
 /// A list of trusted public keys.
@@ -28,7 +28,7 @@ impl TrustedKeys {
                     .found(Fact::Address(u64::from(other))));
             }
         };
-        Ok(self.keys.iter().filter(move |key| (key.kind().name() != "p256") == rsa))
+        Ok(self.keys.iter().filter(move |key| (key.kind() != KeyKind::P256) == rsa))
     }
 }
 
@@ -37,11 +37,10 @@ impl KeyStore for TrustedKeys {
         let Some(trusted) = self.keys.first() else {
             return Err(Refusal::new(Reason::UntrustedKey).expected("a platform that trusts a key"));
         };
-        if self.keys.iter().all(|key| key.kind().name() != "p256")
-            && key.algorithm == KeyInfo::RSASSA_PKCS1_V1_5_SHA256
-            && signature.len() < 256
-        {
-            return Err(too_small(signature));
+        if key.algorithm == KeyInfo::RSASSA_PKCS1_V1_5_SHA256 && signature.len() < 256 {
+            return Err(Refusal::new(Reason::KeyTooSmall)
+                .expected("RSA of 2048 bits or more")
+                .found(Fact::Number(signature.len() as u64 * 8)));
         }
         let mut why = None;
         for candidate in self.candidates(key)? {
@@ -60,16 +59,13 @@ impl KeyStore for TrustedKeys {
         if let Some(refusal) = why {
             return Err(refusal);
         }
-        if key.algorithm == KeyInfo::RSASSA_PKCS1_V1_5_SHA256 && signature.len() < 256 {
-            return Err(too_small(signature));
-        }
         // A key of this kind and size is not among the trusted ones.
-        Err(Refusal::new(Reason::UntrustedKey).expected(Fact::Digest(trusted.fingerprint())))
+        let found = match key.algorithm {
+            KeyInfo::ECDSA_SHA256 => "an ECDSA P-256 signature".to_owned(),
+            _ => format!("an RSA-{} signature", signature.len() * 8),
+        };
+        Err(Refusal::new(Reason::UntrustedKey)
+            .expected(Fact::Digest(trusted.fingerprint()))
+            .found(Fact::words(&found)))
     }
-}
-
-fn too_small(signature: &[u8]) -> Refusal {
-    Refusal::new(Reason::KeyTooSmall)
-        .expected("RSA of 2048 bits or more")
-        .found(Fact::Number(signature.len() as u64 * 8))
 }

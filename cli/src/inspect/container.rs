@@ -10,6 +10,7 @@ use rproc_image::{Error, HEADER_SIZE, HashTable, SignatureAlgorithm, Tlv, TlvKin
 use crate::failure::Refused;
 use crate::inspect::model::{Container, Covers, Elf, Header, Inspection, Parts, Tlv as TlvModel};
 use crate::inspect::{elf, meaning};
+use crate::limits;
 use crate::load_plan::LoadPlan;
 use crate::text::hex;
 
@@ -91,7 +92,10 @@ fn cut(file: &[u8], start: u64, end: u64) -> &[u8] {
 }
 
 fn read_tlvs<'a>(file: &'a [u8], header: &Header, problems: &mut Vec<Refused>) -> Vec<Tlv<'a>> {
-    let area = cut(file, HEADER_SIZE as u64, parts(header).signed.end);
+    // The service takes no more, and a hostile file could have millions.
+    problems.extend(limits::check_metadata(limits::TLVS, header.tlv_len.into()).err().map(Refused::from));
+    let end = parts(header).signed.end.min(HEADER_SIZE as u64 + limits::TLVS);
+    let area = cut(file, HEADER_SIZE as u64, end);
     let mut tlvs = Vec::new();
     for tlv in TlvReader::new(area, header.tlv_len.min(u32::try_from(area.len()).unwrap_or(u32::MAX))) {
         match tlv {

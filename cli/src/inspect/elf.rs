@@ -25,10 +25,16 @@ pub fn describe(
         *table = rest;
         Some(entries)
     });
+    // Real segments hardly overlap; a hostile file could have every one of 65534 cover all of it.
+    let mut left_to_hash = (file.bytes().len() as u64).saturating_mul(2);
     let segments = (0u32..)
         .zip(file.segments())
         .map(|(index, header)| {
-            let entry = entries.map(|entries| entries.get(index as usize));
+            let entry = entries.map(|entries| entries.get(index as usize)).filter(|_| {
+                let left = left_to_hash.checked_sub(header.file_size);
+                left_to_hash = left.unwrap_or(left_to_hash);
+                left.is_some()
+            });
             let as_in_hash_table = entry.map(|entry| {
                 let place = Place::Segment { image, index };
                 held_against(file, &header, entry)

@@ -166,7 +166,8 @@ pub struct Segment {
     pub memory_size: u64,
     /// `p_flags` as `rwx`, with `-` for those that are not set.
     pub flags: String,
-    /// Whether program header and bytes are those of the container's hash table, itself not verified.
+    /// Whether program header and bytes are those of the container's hash table, itself not verified; null when
+    /// there is no table, and when segments overlap so much that hashing them all would take too long.
     pub as_in_hash_table: Option<bool>,
 }
 

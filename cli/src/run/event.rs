@@ -2,12 +2,13 @@
 
 use rproc_abi::Refusal;
 use rproc_abi::enumeration::Scope;
-use rproc_abi::refusal::{Fact, Place};
 use rproc_board::log::Happening;
 use rproc_board::system::{Entry, Moment};
 use rproc_board::tee::SecureEvent;
 use rproc_lifecycle as lifecycle;
 use serde::Serialize;
+
+use crate::failure::Refused;
 
 /// A range of device memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -112,13 +113,9 @@ pub enum RunEvent {
     Wiped { size: u64 },
     /// The TEE refused.
     Refused {
-        reason: &'static str,
-        text: String,
-        expected: Option<String>,
-        found: Option<String>,
-        place: Option<String>,
+        #[serde(flatten)]
+        refused: Refused,
         tee_result: String,
-        next_step: &'static str,
     },
     /// An `--expect` was met.
     Expected { text: String },
@@ -129,16 +126,10 @@ pub enum RunEvent {
 impl RunEvent {
     /// A refusal, with all it tells.
     pub fn refused(refusal: &Refusal) -> Self {
-        let fact = |fact: Fact| (fact != Fact::None).then(|| fact.to_string());
         let result = refusal.result();
         Self::Refused {
-            reason: refusal.reason.name(),
-            text: refusal.reason.sentence().to_owned(),
-            expected: fact(refusal.expected),
-            found: fact(refusal.found),
-            place: (refusal.place != Place::None).then(|| refusal.place.to_string()),
+            refused: Refused::from(*refusal),
             tee_result: result.name().map_or_else(|| format!("{:#010x}", result.0), str::to_owned),
-            next_step: refusal.reason.next_step(),
         }
     }
 

@@ -92,10 +92,9 @@ impl<'a, W: Write> Session<'a, W> {
     fn boot_failed(&self, error: &Error<ServiceError>) -> (Outcome, String) {
         match error {
             Error::Load(service) | Error::Start(service) | Error::TableLocation(service) => {
-                let reason = service.refusal.map_or_else(
-                    || service.to_string(),
-                    |refusal| format!("the image was refused: {}", refusal.reason.sentence()),
-                );
+                let reason = service
+                    .refusal
+                    .map_or_else(|| service.to_string(), |refusal| refusal.reason.sentence().to_owned());
                 (Outcome::Refused, reason)
             }
             other => (Outcome::Failed, other.to_string()),

@@ -1,12 +1,13 @@
 //! Where events go: a timeline for people, or one JSON object a line.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::event::{MessageDirection, Outcome, RunEvent};
+use crate::failure::Refused;
 
 /// Who reads the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum Format {
 pub struct Sink<W: Write> {
     out: W,
     format: Format,
+    /// The reader has seen enough, as `head` does; the run goes on for its exit code.
+    closed: bool,
     /// The text of every event so far that firmware produced, for `--expect`.
     heard: Vec<String>,
 }
@@ -35,7 +38,7 @@ struct Line<'a> {
 impl<W: Write> Sink<W> {
     /// A sink.
     pub fn new(out: W, format: Format) -> Self {
-        Self { out, format, heard: Vec::new() }
+        Self { out, format, closed: false, heard: Vec::new() }
     }
 
     /// Writes one event that happened at this virtual time.
@@ -47,13 +50,17 @@ impl<W: Write> Sink<W> {
             }
             _ => {}
         }
-        match self.format {
-            Format::Json => {
-                let line = Line { at_us: at.as_micros() as u64, event };
-                serde_json::to_writer(&mut self.out, &line)?;
-                writeln!(self.out)?;
-            }
-            Format::Timeline => self.timeline(at, event)?,
+        let mut text = match self.format {
+            Format::Json => serde_json::to_string(&Line { at_us: at.as_micros() as u64, event })?,
+            Format::Timeline => timeline(at, event),
+        };
+        text.push('\n');
+        if self.closed {
+            return Ok(());
+        }
+        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.closed = true,
+            done => done.context("cannot write to the standard output")?,
         }
         Ok(())
     }
@@ -62,17 +69,13 @@ impl<W: Write> Sink<W> {
     pub fn has_heard(&self, text: &str) -> bool {
         self.heard.iter().any(|line| line.contains(text))
     }
+}
 
-    fn timeline(&mut self, at: Duration, event: &RunEvent) -> Result<()> {
-        let (world, text) = sentence(event);
-        let mut lines = text.lines();
-        let first = lines.next().unwrap_or_default();
-        writeln!(self.out, "{:>11.6} s  {world:<10}{first}", at.as_secs_f64())?;
-        for line in lines {
-            writeln!(self.out, "{:25}{line}", "")?;
-        }
-        Ok(())
-    }
+/// One event for a person; what does not fit a line is indented below it.
+fn timeline(at: Duration, event: &RunEvent) -> String {
+    let (world, text) = sentence(event);
+    let text = text.replace('\n', &format!("\n{:25}", ""));
+    format!("{:>11.6} s  {world:<10}{text}", at.as_secs_f64())
 }
 
 /// Who did it, and what in words.
@@ -173,8 +176,9 @@ fn sentence(event: &RunEvent) -> (&'static str, String) {
         }
         RunEvent::Stopped {} => (TEE, "processor stopped".to_owned()),
         RunEvent::Wiped { size } => (TEE, format!("memory wiped: {size} bytes")),
-        RunEvent::Refused { reason, text, expected, found, place, tee_result, next_step } => {
-            let mut lines = format!("refused ({reason}): {text}");
+        RunEvent::Refused { refused, tee_result } => {
+            let Refused { reason, sentence, expected, found, place, next_step } = refused;
+            let mut lines = format!("refused ({reason}): {sentence}");
             for (name, value) in [("where", place), ("expected", expected), ("found", found)] {
                 if let Some(value) = value {
                     lines += &format!("\n{name}: {value}");

@@ -130,7 +130,7 @@ impl Binding {
                 fields.add("resource table", format!("{at}, {size}, {}", name(table)));
                 if u64::from(table.load_address) != table.link_address {
                     fields.more(format!(
-                        "note: the load address is bound; the firmware was linked to find it at {}",
+                        "note: linked at {}: what the host writes after the start does not reach a copy there",
                         address(table.link_address)
                     ));
                 }

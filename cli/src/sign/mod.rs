@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use rproc_elf::ElfFile;
-use rproc_image::{BuildError, Container, ContainerBuilder, SignError, Signer as _, TlvKind};
+use rproc_image::{BuildError, Container, ContainerBuilder, HEADER_SIZE, SignError, Signer as _, TlvKind};
 use rproc_keys::PrivateKey;
 use sha2::Sha256;
 
@@ -20,6 +20,7 @@ pub use survey::Survey;
 use crate::failure::{Failure, Refused};
 use crate::input::Input;
 use crate::keys::{is_development_key, read_private};
+use crate::limits;
 use crate::load_plan::LoadPlan;
 use crate::output::{self, OutputFile};
 use crate::text::{Fields, address, hex, size, table};
@@ -83,11 +84,18 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     for tlv in &arguments.plat_tlv {
         builder.platform_tlv(tlv.kind, &tlv.value).map_err(bad_option)?;
     }
-    let bound = bind(arguments, &files, &key, &mut builder)?;
+    let bound = bind(arguments, &files, &key, &mut builder).map_err(|failure| match failure {
+        Failure::Refused(refused) => refusal::naming(&arguments.files, refused).into(),
+        trouble => trouble,
+    })?;
     let container = builder.sign::<Sha256, _>(&mut key).map_err(|error| match error {
         SignError::Build(error) => bad_option(error),
         SignError::Signer(error) => anyhow::Error::new(error).context("cannot sign").into(),
     })?;
+    if !arguments.plain {
+        let tlvs = container.pieces().next().map_or(0, <[u8]>::len).saturating_sub(HEADER_SIZE);
+        limits::check_metadata(limits::TLVS, tlvs as u64)?;
+    }
     output.write(|file| container.write_to(|piece| file.write_all(piece)))?;
     output::print(&summary(arguments, &container, &key, &bound))
 }
@@ -135,7 +143,13 @@ fn check_platform_tlvs(arguments: &Arguments) -> Result<(), Failure> {
 }
 
 fn bad_option(error: BuildError) -> Failure {
-    Failure::from(anyhow::Error::new(error).context("cannot make this image"))
+    match error {
+        BuildError::TlvValue(rproc_image::Error::TlvLength { kind, expected, found }) => Failure::help(
+            format!("the value given for TLV {kind} has {found} bytes, but it takes {expected}"),
+            "a number with 0x becomes 4 bytes, anything else is text",
+        ),
+        error => anyhow::Error::new(error).context("cannot make this image").into(),
+    }
 }
 
 fn summary(arguments: &Arguments, container: &Container<'_>, key: &PrivateKey, bound: &Bound) -> String {

@@ -1,6 +1,6 @@
 //! Why an ELF file cannot be signed, with the name of the file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rproc_abi::Refusal;
 use rproc_abi::refusal::Reason;
@@ -44,5 +44,32 @@ pub fn of_build(path: &Path, error: BuildError) -> Refused {
         },
         // The rest does not come from one file.
         error => Refused::from(Refusal::new(Reason::UnsupportedImage)).saying(error),
+    }
+}
+
+/// Says which file is meant where a refusal has only its number.
+pub fn naming(files: &[PathBuf], refused: Refused) -> Refused {
+    let named = refused.place.as_deref().and_then(|place| {
+        let (start, number) = place.rsplit_once("image ")?;
+        let file: &PathBuf = files.get(number.parse::<usize>().ok()?)?;
+        Some(format!("{start}{}", file.display()))
+    });
+    Refused { place: named.or(refused.place), ..refused }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rproc_abi::refusal::Place;
+
+    #[test]
+    fn files_are_named_instead_of_counted() {
+        let files = [PathBuf::from("a.elf"), PathBuf::from("b.elf")];
+        let place = |place| naming(&files, Refusal::new(Reason::SegmentOverlap).at(place).into()).place;
+        assert_eq!(place(Place::Segment { image: 1, index: 3 }).as_deref(), Some("in segment 3 of b.elf"));
+        assert_eq!(place(Place::Image { image: 0 }).as_deref(), Some("in a.elf"));
+        assert_eq!(place(Place::Image { image: 2 }).as_deref(), Some("in image 2"));
+        assert_eq!(place(Place::Offset(4)).as_deref(), Some("at byte 0x4 of the image"));
+        assert_eq!(place(Place::None), None);
     }
 }

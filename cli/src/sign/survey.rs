@@ -1,11 +1,12 @@
 //! What ELF files say about themselves that is worth binding: vector table and resource table.
 
 use rproc_abi::Refusal;
-use rproc_abi::refusal::{Fact, Reason};
+use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_elf::{ElfFile, LoadedSection};
 
 use crate::failure::Refused;
-use crate::load_plan::{LoadPlan, RESOURCE_TABLE_LIMIT, check_resource_table};
+use crate::limits;
+use crate::load_plan::{LoadPlan, check_resource_table};
 
 /// A section, and where a loader puts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,11 +38,16 @@ impl Survey {
     /// Looks through the files, in the order in which they are loaded.
     ///
     /// # Errors
-    /// Those of [`LoadPlan::of`]; damaged sections; a resource table that is not loaded, malformed or not the only one.
+    /// Those of [`LoadPlan::of`]; more headers than the service has room for; damaged sections; a resource table that is not loaded, malformed or not the only one.
     pub fn of(files: &[ElfFile<'_>]) -> Result<Self, Refused> {
         let plan = LoadPlan::of(files.iter().map(|file| (file.bytes().len() as u64, file.segments())))?;
         let mut survey = Self { plan, vector_table: None, resource_table: None };
         for (image, file) in files.iter().enumerate() {
+            for piece in file.metadata() {
+                let place = Place::Image { image: image as u32 };
+                limits::check_metadata(limits::ELF_TABLE, piece.len() as u64)
+                    .map_err(|refusal| refusal.at(place))?;
+            }
             let in_image = |error: rproc_elf::Error| Refused::from(error).at(format!("in image {image}"));
             if survey.vector_table.is_none() {
                 // One that no segment carries is none to boot from.
@@ -67,8 +73,8 @@ impl Survey {
             let refusal = bad().expected("inside one loaded segment").found("in no loaded segment");
             return Err(Refused::from(refusal).at(place));
         };
-        if section.size > RESOURCE_TABLE_LIMIT {
-            let refusal = bad().expected(Fact::Size(RESOURCE_TABLE_LIMIT)).found(Fact::Size(section.size));
+        if section.size > limits::RESOURCE_TABLE {
+            let refusal = bad().expected(Fact::Size(limits::RESOURCE_TABLE)).found(Fact::Size(section.size));
             return Err(Refused::from(refusal).at(place));
         }
         let bytes = file.section_bytes(&section.section).map_err(Refused::from)?;

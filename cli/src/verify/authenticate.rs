@@ -6,13 +6,9 @@ use rproc_image::{AuthError, Authenticated, HEADER_SIZE, Header, Metadata, Signa
 use rproc_keys::{PublicKey, VerifyError};
 use sha2::Sha256;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Refused};
 use crate::input::Input;
-
-/// The largest TLV area that the service takes, in bytes.
-const TLVS_LIMIT: u64 = 64 << 10;
-/// The largest signature that the service takes, in bytes: RSA-4096.
-const SIGNATURE_LIMIT: u64 = 512;
+use crate::limits;
 
 /// Header, TLVs and signature, not verified yet.
 pub struct MetadataCopy {
@@ -26,8 +22,8 @@ impl MetadataCopy {
     pub fn take(input: &Input) -> Result<Self, Failure> {
         let file_len = input.len();
         let layout = Header::of_file(&input.take(0..HEADER_SIZE as u64)?)?.layout(file_len)?;
-        limit(TLVS_LIMIT, layout.header_and_tlvs.end - HEADER_SIZE as u64)?;
-        limit(SIGNATURE_LIMIT, layout.signature.end - layout.signature.start)?;
+        limits::check_metadata(limits::TLVS, layout.header_and_tlvs.end - HEADER_SIZE as u64)?;
+        limits::check_metadata(limits::SIGNATURE, layout.signature.end - layout.signature.start)?;
         Ok(Self {
             header_and_tlvs: input.take(layout.header_and_tlvs)?,
             signature: input.take(layout.signature)?,
@@ -41,19 +37,10 @@ impl MetadataCopy {
         // Only for the message: an unverified claim.
         let claimed = metadata.claimed_key_fingerprint().ok().flatten().copied();
         metadata.authenticate::<Sha256, _>(&mut OneKey { key, claimed }).map_err(|error| match error {
-            AuthError::Signature(refusal) => refusal.into(),
+            AuthError::Signature(refused) => refused.into(),
             AuthError::Content(error) => error.into(),
         })
     }
-}
-
-fn limit(limit: u64, found: u64) -> Result<(), Refusal> {
-    if found > limit {
-        return Err(Refusal::new(Reason::MetadataTooLarge)
-            .expected(Fact::Size(limit))
-            .found(Fact::Size(found)));
-    }
-    Ok(())
 }
 
 struct OneKey<'k> {
@@ -61,8 +48,19 @@ struct OneKey<'k> {
     claimed: Option<[u8; 32]>,
 }
 
+impl OneKey<'_> {
+    /// The signature is another key's. `found` is what tells.
+    fn another_key(&self, expected: impl Into<Fact>, found: impl Into<Fact>) -> Refused {
+        let refusal = Refusal::new(Reason::UntrustedKey).expected(expected).found(found);
+        Refused {
+            next_step: "give --key the key that signed it, or sign with the expected one".to_owned(),
+            ..Refused::from(refusal).saying("the image was signed with another key than the one given")
+        }
+    }
+}
+
 impl Verifier for OneKey<'_> {
-    type Error = Refusal;
+    type Error = Refused;
 
     fn verify(
         &mut self,
@@ -70,30 +68,25 @@ impl Verifier for OneKey<'_> {
         _key_info: &[u8],
         digest: &[u8; 32],
         signature: &[u8],
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Refused> {
         let fingerprint = self.key.fingerprint();
-        let expected = Fact::Digest(fingerprint);
-        let untrusted = match self.claimed {
-            Some(claimed) if claimed != fingerprint => {
-                Some(Refusal::new(Reason::UntrustedKey).expected(expected).found(Fact::Digest(claimed)))
-            }
-            _ => None,
-        };
+        let other = self.claimed.filter(|claimed| *claimed != fingerprint);
+        let by_claim = |claimed| self.another_key(Fact::Digest(fingerprint), Fact::Digest(claimed));
         if algorithm != self.key.kind().algorithm() {
-            return Err(untrusted.unwrap_or(
-                Refusal::new(Reason::UntrustedKey).expected(self.key.kind().name()).found(match algorithm {
-                    SignatureAlgorithm::RsaPkcs1Sha256 => "an RSA signature",
-                    SignatureAlgorithm::EcdsaP256Sha256 => "an ECDSA P-256 signature",
-                }),
-            ));
+            let found = match algorithm {
+                SignatureAlgorithm::RsaPkcs1Sha256 => "an RSA signature",
+                SignatureAlgorithm::EcdsaP256Sha256 => "an ECDSA P-256 signature",
+            };
+            return Err(other.map_or_else(|| self.another_key(self.key.kind().name(), found), by_claim));
         }
-        self.key.verify(digest, signature).map_err(|error| {
-            untrusted.unwrap_or(match error {
-                VerifyError::Size { expected, found } => Refusal::new(Reason::UntrustedKey)
-                    .expected(Fact::Size(expected as u64))
-                    .found(Fact::Size(found as u64)),
-                VerifyError::Mismatch => Refusal::new(Reason::SignatureInvalid).expected(expected),
-            })
+        self.key.verify(digest, signature).map_err(|error| match (other, error) {
+            (Some(claimed), _) => by_claim(claimed),
+            (None, VerifyError::Size { expected, found }) => {
+                self.another_key(Fact::Size(expected as u64), Fact::Size(found as u64))
+            }
+            (None, VerifyError::Mismatch) => {
+                Refusal::new(Reason::SignatureInvalid).expected(Fact::Digest(fingerprint)).into()
+            }
         })
     }
 }

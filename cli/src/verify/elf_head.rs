@@ -10,9 +10,7 @@ use sha2::Sha256;
 
 use crate::failure::{Failure, Refused};
 use crate::input::Input;
-
-/// The largest table of headers or names that the service takes, in bytes.
-const TABLE_LIMIT: u64 = 64 << 10;
+use crate::limits;
 
 /// The entries of the signed table that are this image's own program headers.
 pub struct ElfHead<'a> {
@@ -96,13 +94,7 @@ impl Elf<'_> {
     /// The bytes of a range of the ELF file, which ends where the image does.
     fn take(&self, range: Range<u64>) -> Result<Vec<u8>, Failure> {
         let size = range.end.saturating_sub(range.start);
-        if size > TABLE_LIMIT {
-            return Err(Refusal::new(Reason::MetadataTooLarge)
-                .expected(Fact::Size(TABLE_LIMIT))
-                .found(Fact::Size(size))
-                .at(self.place)
-                .into());
-        }
+        limits::check_metadata(limits::ELF_TABLE, size).map_err(|refusal| refusal.at(self.place))?;
         let end = range.end.min(self.size);
         self.input.take(self.start.saturating_add(range.start)..self.start.saturating_add(end))
     }

@@ -6,7 +6,8 @@ use rproc_image::{Authenticated, BoundResourceTable, TlvKind};
 
 use crate::failure::{Failure, Refused};
 use crate::input::Input;
-use crate::load_plan::{LoadPlan, RESOURCE_TABLE_LIMIT, check_resource_table};
+use crate::limits;
+use crate::load_plan::{LoadPlan, check_resource_table};
 use crate::verify::elf_head::ElfHead;
 use crate::verify::segments::ProbedTable;
 
@@ -43,8 +44,8 @@ fn check_bound(input: &Input, heads: &[ElfHead<'_>], plan: &LoadPlan, table: Tab
     let bad = Refusal::new(Reason::BadResourceTable)
         .found(range)
         .at(Place::Tlv { kind: TlvKind::RESOURCE_TABLE.0 });
-    if table.size > RESOURCE_TABLE_LIMIT {
-        return Err(bad.expected(Fact::Size(RESOURCE_TABLE_LIMIT)).into());
+    if table.size > limits::RESOURCE_TABLE {
+        return Err(bad.expected(Fact::Size(limits::RESOURCE_TABLE)).into());
     }
     let start = plan.holding(table.address, table.size).and_then(|segment| {
         let inside = segment.file_offset_of(table.address, table.size)?;

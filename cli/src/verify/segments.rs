@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 use crate::failure::Failure;
 use crate::input::Input;
-use crate::load_plan::RESOURCE_TABLE_LIMIT;
+use crate::limits;
 use crate::verify::elf_head::ElfHead;
 
 /// How much is read at a time: small enough for the processor's second-level cache.
@@ -27,7 +27,7 @@ pub struct ProbedTable {
 /// Checks the digest of every entry of the signed table, loaded or not. With `search`, also looks for resource tables
 /// in what is loaded, at every word, as the service does when the image does not say where the table is.
 pub fn check(input: &Input, heads: &[ElfHead<'_>], search: bool) -> Result<Vec<ProbedTable>, Failure> {
-    let mut buffer = vec![0; (STEP + RESOURCE_TABLE_LIMIT) as usize];
+    let mut buffer = vec![0; (STEP + limits::RESOURCE_TABLE) as usize];
     let mut found = Vec::new();
     for (image, head) in (0u32..).zip(heads) {
         for (index, entry) in (0u32..).zip(head.entries()) {
@@ -79,7 +79,7 @@ fn read(
     while at < range.end {
         let left = range.end - at;
         let step = left.min(STEP) as usize;
-        let with_tail = left.min(STEP + RESOURCE_TABLE_LIMIT) as usize;
+        let with_tail = left.min(STEP + limits::RESOURCE_TABLE) as usize;
         let bytes = buffer.get_mut(..with_tail).unwrap_or_default();
         input.read_at(at, bytes)?;
         rproc_image::Sha256::update(&mut hash, bytes.get(..step).unwrap_or_default());
@@ -106,7 +106,7 @@ fn tables_in(window: &Window<'_>) -> Vec<Range<u64>> {
         }
         for at in (0..block.len()).map(|word| (block_index * 16 + word) * 4) {
             let candidate = window.bytes.get(at..).unwrap_or_default();
-            let candidate = candidate.get(..RESOURCE_TABLE_LIMIT as usize).unwrap_or(candidate);
+            let candidate = candidate.get(..limits::RESOURCE_TABLE as usize).unwrap_or(candidate);
             if let Some(size) = probe(candidate) {
                 tables.push(at as u64..(at + size) as u64);
             }
@@ -141,7 +141,7 @@ mod tests {
         let content: Vec<u8> = (0..STEP * 2 + 77).map(|byte| (byte % 251) as u8).collect();
         std::fs::write(file.path(), &content).unwrap();
         let input = Input::open(file.path()).unwrap();
-        let mut buffer = vec![0; (STEP + RESOURCE_TABLE_LIMIT) as usize];
+        let mut buffer = vec![0; (STEP + limits::RESOURCE_TABLE) as usize];
         let mut seen = Vec::new();
         let range = 5..content.len() as u64;
         let digest = read(&input, range, &mut buffer, |at, window| {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use rproc_abi::refusal::{Fact, Reason};
 use rproc_abi::service::{Request, TableLocation, buffer_size, open_params};
 use rproc_abi::{Login, Outputs, ProcessorId, Refusal, TeeResult, Uuid};
 use thiserror::Error;
@@ -76,9 +77,16 @@ impl<C: TeeClient> RemoteprocService<C> {
         match client.open_session(Uuid::REMOTEPROC_TA, login, open_params(processor)) {
             Ok(session) => Ok(Self { client, session }),
             Err(tee) => {
-                // A refused session cannot be asked for its reason; this one code leaves only one.
-                let refusal = (tee.result == TeeResult::ACCESS_DENIED && login != Login::ReeKernel)
-                    .then(|| Refusal::new(rproc_abi::refusal::Reason::NotKernel));
+                // A refused session cannot be asked for its reason; these codes leave only one.
+                let refusal = match tee.result {
+                    TeeResult::ACCESS_DENIED if login != Login::ReeKernel => {
+                        Some(Refusal::new(Reason::NotKernel))
+                    }
+                    TeeResult::NOT_SUPPORTED => Some(
+                        Refusal::new(Reason::UnknownProcessor).found(Fact::Number(u64::from(processor.0))),
+                    ),
+                    _ => None,
+                };
                 Err(ServiceError { operation: Operation::Open, processor, tee, refusal })
             }
         }

@@ -33,6 +33,8 @@ const SLOW_LOOK: u32 = 64;
 pub enum WorkAround {
     /// IT state is lost on exception entry.
     ItState,
+    /// An exception return inside an IT block makes the interrupted IT block skip a slot.
+    ItReturn,
     /// A warm reset keeps NVIC enables, SysTick and CPACR: reset cold.
     ColdReset,
     /// WFE sleeps although events have happened: it yields instead.
@@ -155,10 +157,16 @@ impl RsemuCore {
         let cycles = self.cpu.step();
         self.bus.clock().advance(cycles);
         self.instructions += 1;
-        let after = self.cpu.regs();
+        let mut after = self.cpu.regs();
         if after.xpsr & 0x1FF != before.xpsr & 0x1FF {
             if self.work_arounds.on(WorkAround::ItState) {
-                it_state::restore(&self.memory, before, &after);
+                it_state::restore_on_entry(&self.memory, before, &after);
+            }
+            if self.work_arounds.on(WorkAround::ItReturn)
+                && let Some(right) = it_state::status_after_return(&self.memory, before, &after)
+            {
+                self.cpu.set_xpsr(right);
+                after.xpsr = right;
             }
             if fault_of(&after).is_some() && fault_of(before).is_none() {
                 self.fault_frame = self.pushed_frame(&after);

@@ -1,0 +1,221 @@
+//! `rproc run` as people and scripts see it: timeline, JSON lines, exit codes.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn rproc(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_rproc")).args(arguments).output().unwrap()
+}
+
+fn firmware(name: &str) -> String {
+    format!("{}/../firmware/elf/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// The events of a run, and its exit code.
+fn events(arguments: &[&str]) -> (Vec<Value>, i32) {
+    let output = rproc(&[&["run", "--json"], arguments].concat());
+    let lines = text(&output.stdout);
+    let events: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for event in &events {
+        assert!(event["event"].is_string() && event["at_us"].is_u64(), "{event}");
+    }
+    assert_eq!(events.last().unwrap()["event"], "finished", "{}", text(&output.stderr));
+    let code = output.status.code().unwrap();
+    assert_eq!(events.last().unwrap()["exit_code"], code);
+    (events, code)
+}
+
+fn of<'e>(events: &'e [Value], kind: &str) -> Vec<&'e Value> {
+    events.iter().filter(|event| event["event"] == kind).collect()
+}
+
+#[test]
+fn without_arguments_the_sample_boots_answers_and_leaves_nothing_behind() {
+    let (events, code) = events(&[]);
+    assert_eq!(code, 0);
+    let order = [
+        "signed_in_memory",
+        "device_tree",
+        "service",
+        "authenticated",
+        "firewall_closed",
+        "segment",
+        "resource_table",
+        "vring",
+        "released",
+        "channel",
+        "rpmsg",
+        "stopped",
+        "wiped",
+        "firewall_opened",
+        "finished",
+    ];
+    let places: Vec<usize> = order
+        .iter()
+        .map(|kind| events.iter().position(|event| event["event"] == *kind).expect(kind))
+        .collect();
+    assert!(places.is_sorted(), "{events:#?}");
+    let messages = of(&events, "rpmsg");
+    assert_eq!(messages[0]["direction"], "sent");
+    assert_eq!(messages[1]["direction"], "received");
+    assert_eq!(messages[0]["text"], messages[1]["text"]);
+    assert_eq!(messages[0]["channel"], "rproc-echo");
+    assert_eq!(of(&events, "authenticated")[0]["not_authenticated"], serde_json::json!([]));
+}
+
+#[test]
+fn the_same_run_twice_gives_the_same_timeline() {
+    let arguments = ["run", "--send", "a", "--send", "b", "--expect", "b"];
+    let (first, second) = (rproc(&arguments), rproc(&arguments));
+    assert_eq!(text(&first.stdout), text(&second.stdout));
+    assert!(first.status.success());
+}
+
+#[test]
+fn every_message_is_sent_and_every_expectation_must_be_met() {
+    let c = firmware("echo-c.elf");
+    let (events, code) = events(&[&c, "--send", "one", "--send", "zwei", "--expect", "zwei", "--expect", "on"]);
+    assert_eq!((code, of(&events, "rpmsg").len(), of(&events, "expected").len()), (0, 4, 2));
+
+    let (events, code) = self::events(&["--send", "one", "--expect", "two", "--timeout", "50ms"]);
+    assert_eq!(code, 3);
+    let reason = events.last().unwrap()["reason"].as_str().unwrap();
+    assert_eq!(reason, "the firmware did not say \"two\" within 50ms");
+    // What was loaded is gone even so.
+    assert_eq!(of(&events, "wiped").len(), 1);
+}
+
+#[test]
+fn firmware_that_fails_gives_3_and_says_how() {
+    for (name, what) in [("fault.elf", "HardFault"), ("lockup.elf", "lock")] {
+        let (events, code) = events(&[&firmware(name)]);
+        assert_eq!(code, 3, "{name}");
+        let crash = of(&events, "crashed");
+        assert!(crash[0]["reason"].as_str().unwrap().contains(what), "{name}: {crash:?}");
+        assert_eq!(of(&events, "wiped").len(), 1);
+    }
+    let (events, code) = events(&[&firmware("hang.elf"), "--send", "hello", "--timeout", "100ms"]);
+    assert_eq!(code, 3);
+    let reason = events.last().unwrap()["reason"].as_str().unwrap();
+    assert_eq!(reason, "the firmware announced no channel within 100ms");
+}
+
+#[test]
+fn memory_of_linux_is_closed_to_firmware() {
+    let (events, _) = events(&[&firmware("forbidden.elf"), "--timeout", "10ms"]);
+    let refused = of(&events, "illegal_access");
+    assert_eq!(refused.len(), 3);
+    assert!(refused.iter().all(|access| access["address"] == 0x8400_0000u32));
+    assert!(of(&events, "trace").iter().any(|line| {
+        line["line"].as_str().unwrap().contains("3 of 3 accesses refused")
+    }));
+}
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.path().join(name).display().to_string()
+    }
+
+    fn key(&self, name: &str, kind: &str) -> String {
+        let path = self.file(name);
+        assert!(rproc(&["keys", "new", &path, "--type", kind]).status.success());
+        path
+    }
+}
+
+#[test]
+fn a_signed_file_is_used_as_it_is_and_the_key_must_be_the_trusted_one() {
+    let folder = Folder::new();
+    let (good, other) = (folder.key("good.pem", "rsa2048"), folder.key("other.pem", "p256"));
+    let signed = folder.file("echo.signed");
+    let echo = firmware("echo-m33.elf");
+    let target = ["--target", "stm32mp257:m33"];
+    let sign = ["sign", &echo, "-o", &signed, "--key", &good];
+    assert!(rproc(&[&sign[..], &target].concat()).status.success());
+
+    let (events, code) = events(&[&signed, "--key", &good, "--policy", "strict", "--send", "x", "--expect", "x"]);
+    assert_eq!(code, 0);
+    assert!(of(&events, "signed_in_memory").is_empty());
+
+    for arguments in [&[&signed[..], "--key", &other][..], &[&signed]] {
+        let (events, code) = self::events(arguments);
+        let refused = of(&events, "refused");
+        assert_eq!(code, 2);
+        assert_eq!(refused[0]["reason"], "untrusted-key");
+        assert_eq!(refused[0]["tee_result"], "TEE_ERROR_SIGNATURE_INVALID");
+        assert!(refused[0]["expected"].is_string() && refused[0]["next_step"].is_string());
+        assert!(of(&events, "released").is_empty());
+    }
+}
+
+#[test]
+fn what_an_image_leaves_open_is_reported_or_refused() {
+    let folder = Folder::new();
+    let (key, signed) = (folder.key("key.pem", "p256"), folder.file("plain.signed"));
+    let echo = firmware("echo-m33.elf");
+    let sign = ["sign", &echo, "-o", &signed, "--key", &key, "--plain", "--boot-address", "0x80100000"];
+    assert!(rproc(&sign).status.success());
+
+    let (events, code) = events(&[&signed, "--key", &key, "--send", "x", "--expect", "x"]);
+    assert_eq!(code, 0);
+    let open = &of(&events, "authenticated")[0]["not_authenticated"];
+    assert_eq!(open.as_array().unwrap().len(), 4);
+    assert_eq!(of(&events, "resource_table")[0]["derived"], true);
+
+    let (events, code) = self::events(&[&signed, "--key", &key, "--policy", "strict"]);
+    assert_eq!((code, &of(&events, "refused")[0]["reason"]), (2, &Value::from("not-bound")));
+}
+
+#[test]
+fn wrong_usage_gives_1_and_one_error() {
+    for (arguments, says) in [
+        (&["run", "/no/such/file"][..], "cannot read /no/such/file"),
+        (&["run", "--board", "nonsuch"], "there is no board"),
+        (&["run", "--core", "m7"], "it has: m33 (1), m0 (2)"),
+        (&["run", "--core", "m0"], "there is no processor with this id"),
+        (&["run", "--timeout", "soon"], "is no time"),
+        (&["run", "--key", "/no/such/key"], "cannot read /no/such/key"),
+    ] {
+        let output = rproc(arguments);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert!(text(&output.stderr).contains(says), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn real_time_paces_the_run() {
+    let start = std::time::Instant::now();
+    let (_, code) = events(&["--real-time", &firmware("hang.elf"), "--timeout", "50ms"]);
+    assert_eq!(code, 0);
+    assert!(start.elapsed() >= std::time::Duration::from_millis(50));
+}
+
+#[test]
+fn junk_is_refused_and_never_a_panic() {
+    let folder = Folder::new();
+    let elf = std::fs::read(firmware("echo-m33.elf")).unwrap();
+    let junk: [(&str, Vec<u8>); 4] = [
+        ("empty", Vec::new()),
+        ("short.elf", elf[..20].to_vec()),
+        ("cut.elf", elf[..elf.len() / 2].to_vec()),
+        ("text", b"hello".to_vec()),
+    ];
+    for (name, content) in junk {
+        let path = PathBuf::from(folder.file(name));
+        std::fs::write(&path, content).unwrap();
+        let output = rproc(&["run", &path.display().to_string()]);
+        assert_eq!(output.status.code(), Some(2), "{name}: {}", text(&output.stderr));
+    }
+}
