@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use memmap2::MmapRaw;
@@ -124,18 +125,29 @@ impl Ram {
         let out_of_range = OutOfRange { offset, length, size: self.size };
         let length = usize::try_from(length).map_err(|_| out_of_range)?;
         let start = self.check(offset, length)?;
+        // Whole pages of zeros go back to the host: wiping memory that was hardly used costs next to nothing.
+        let pages = start.next_multiple_of(PAGE)..(start + length) / PAGE * PAGE;
+        if value == 0 && pages.len() >= GIVE_BACK_FROM && give_back(&self.file, &pages) {
+            self.store_all(start..pages.start, value);
+            self.store_all(pages.end..start + length, value);
+        } else {
+            self.store_all(start..start + length, value);
+        }
+        Ok(())
+    }
+
+    fn store_all(&self, range: Range<usize>, value: u8) {
         let word = u32::from_le_bytes([value; 4]);
-        let mut at = 0;
-        while at < length {
-            let unit = unit_at(start + at, length - at);
+        let mut at = range.start;
+        while at < range.end {
+            let unit = unit_at(at, range.end - at);
             match unit {
-                4 => self.store32(start + at, word),
-                2 => self.store16(start + at, word as u16),
-                _ => self.store8(start + at, value),
+                4 => self.store32(at, word),
+                2 => self.store16(at, word as u16),
+                _ => self.store8(at, value),
             }
             at += unit;
         }
-        Ok(())
     }
 
     fn check(&self, offset: u64, length: usize) -> Result<usize, OutOfRange> {
@@ -187,6 +199,23 @@ impl Ram {
         // SAFETY: as in `load32`.
         unsafe { AtomicU32::from_ptr(self.map.as_mut_ptr().add(at).cast()) }.store(value, Ordering::Release);
     }
+}
+
+const PAGE: usize = 4096;
+/// Below this many bytes, writing zeros is cheaper than a system call and the page faults after it.
+const GIVE_BACK_FROM: usize = 64 * 1024;
+
+/// Takes whole pages out of the file, so that they read as zero in every mapping of it. False when the host cannot.
+#[cfg(target_os = "linux")]
+fn give_back(file: &File, pages: &Range<usize>) -> bool {
+    use rustix::fs::{FallocateFlags, fallocate};
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    fallocate(file, flags, pages.start as u64, pages.len() as u64).is_ok()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_back(_file: &File, _pages: &Range<usize>) -> bool {
+    false
 }
 
 /// The widest naturally aligned unit (4, 2 or 1 bytes) that starts at `at` and fits in `left` bytes.
@@ -264,6 +293,28 @@ mod tests {
         }
         stop.store(true, Ordering::Relaxed);
         writer.join().unwrap();
+    }
+
+    #[test]
+    fn wiping_much_is_exact_to_the_byte_and_seen_by_other_mappings() {
+        const SIZE: u64 = 512 * 1024;
+        for (offset, length) in [(0, SIZE), (1, SIZE - 1), (4096, 65536), (4095, 65538), (7, 200_001)] {
+            let ram = Ram::new("test", SIZE).unwrap();
+            ram.write(0, &vec![0xA5; SIZE as usize]).unwrap();
+            let other = MmapRaw::map_raw(ram.file()).unwrap();
+            ram.fill(offset, length, 0).unwrap();
+            let mut expected = vec![0xA5; SIZE as usize];
+            expected[offset as usize..(offset + length) as usize].fill(0);
+            let mut seen = vec![0; SIZE as usize];
+            ram.read(0, &mut seen).unwrap();
+            assert!(seen == expected, "{length:#x} bytes from {offset:#x}");
+            // SAFETY: the whole of the mapping, and no one writes while this copies.
+            unsafe { std::ptr::copy_nonoverlapping(other.as_ptr(), seen.as_mut_ptr(), SIZE as usize) };
+            assert!(seen == expected, "{length:#x} bytes from {offset:#x}, in the other mapping");
+            ram.write(offset, &[0x5A; 64]).unwrap();
+            ram.read(offset, &mut seen[..64]).unwrap();
+            assert_eq!(seen[..64], [0x5A; 64], "the memory can be used again");
+        }
     }
 
     proptest! {

@@ -27,13 +27,14 @@ pub trait RemoteProcessor<H: Hardware> {
     /// Gives the regions back to the normal world. The service has wiped them.
     fn open(&mut self, hardware: &mut H) -> Result<(), Refusal>;
 
-    /// A platform TLV of the authenticated image; one that the driver does not know is not for it.
+    /// A platform TLV of the authenticated image; one that the driver does not know is not for it. Refuses a value with
+    /// which the processor could not be started, before anything is loaded.
     fn platform_tlv(&mut self, kind: u32, value: &[u8]) -> Result<(), Refusal>;
 
     /// Forgets what platform TLVs said.
     fn forget(&mut self);
 
-    /// Where the processor will begin, device address of its vector table; refuses an image that cannot start.
+    /// Where the processor will begin, device address of its vector table; refuses an image that does not say.
     fn boot_address(&self) -> Result<u64, Refusal>;
 
     /// Hands the firmware's memory to the processor alone and lets it run.

@@ -1,11 +1,11 @@
 //! The platform service itself: its commands, and the order in which it lets them happen.
 
 use rproc_abi::platform::{Answer, Command, FORMAT_ELF, KeyInfo, PROTECTION_HASH_TABLE, Request};
-use rproc_abi::refusal::{Fact, Reason};
+use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_abi::{
     BadRequest, Completion, OutOfRange, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult,
 };
-use rproc_image::Sha256;
+use rproc_image::{Sha256, TlvKind};
 
 use crate::hardware::memory_refusal;
 use crate::{Hardware, KeyStore, Region, RegionKind, RemoteProcessor, SecurityCounters, Soc, translate};
@@ -77,7 +77,13 @@ enum Condition {
     Running,
     /// Held again after a run; the memory is closed and keeps what the run left, for a dump.
     Stopped,
+    /// A step failed half way: what is open, what is loaded and what runs is not known. Only closing or releasing, each
+    /// from its first step, leads out.
+    Broken,
 }
+
+/// The most bytes of key information (PKEYINFO) that are copied to be looked at.
+const KEY_INFO_LIMIT: usize = 256;
 
 /// The platform service of one SoC.
 pub struct PlatformService<H, S, K, C, O> {
@@ -188,7 +194,7 @@ where
                 Answer::Size(buffer.size())
             }
             Command::PlatformTlv { kind, value } => {
-                self.expect(id, &[Condition::Open, Condition::Closed, Condition::Stopped])?;
+                self.expect_held(id)?;
                 let mut bytes = [0; 64];
                 let room = bytes
                     .get_mut(..value.size())
@@ -235,18 +241,23 @@ where
         }
         Err(match condition {
             Condition::Running => Refusal::new(Reason::AlreadyStarted),
-            Condition::Open | Condition::Closed | Condition::Stopped => Refusal::new(Reason::NotLoaded),
+            _ => Refusal::new(Reason::NotLoaded),
         })
+    }
+
+    /// Refuses what must not happen to a processor that runs.
+    fn expect_held(&self, id: ProcessorId) -> Result<(), Refusal> {
+        self.expect(id, &[Condition::Open, Condition::Closed, Condition::Stopped, Condition::Broken])
     }
 
     /// Before the first byte: the processor held, its memory closed, and zero.
     fn close(&mut self, id: ProcessorId) -> Result<(), Refusal> {
-        self.expect(id, &[Condition::Open, Condition::Closed, Condition::Stopped])?;
+        self.expect_held(id)?;
         if self.condition(id) == Condition::Closed {
             return Ok(());
         }
-        // From here on the memory counts as closed, so that a failure half way ends in release, not in silence.
-        self.set_condition(id, Condition::Closed);
+        // Closed is only what was closed to the end: after a failure half way, the next try begins again.
+        self.set_condition(id, Condition::Broken);
         let driver = driver(&mut self.soc, id)?;
         driver.hold(&mut self.hardware)?;
         driver.close(&mut self.hardware)?;
@@ -255,6 +266,7 @@ where
         for region in shared_regions(driver) {
             driver.share(&mut self.hardware, &region)?;
         }
+        self.set_condition(id, Condition::Closed);
         Ok(())
     }
 
@@ -288,7 +300,7 @@ where
         expected: &[u8; 32],
     ) -> Result<(), Refusal> {
         let size = data.size() as u64;
-        self.with_range(id, address, size, |hardware, physical| {
+        let loaded = self.with_range(id, address, size, |hardware, physical| {
             // The one read of these bytes: straight to where they will run.
             let mut window = [0; 1024];
             let mut done = 0usize;
@@ -307,7 +319,12 @@ where
             Err(Refusal::new(Reason::SegmentDigest)
                 .expected(Fact::Digest(*expected))
                 .found(Fact::Digest(found)))
-        })
+        });
+        if loaded.is_err() && self.condition(id) == Condition::Closed {
+            // What is in place is not what was asked for, so it must not be started.
+            self.set_condition(id, Condition::Broken);
+        }
+        loaded
     }
 
     fn set_memory(&mut self, id: ProcessorId, address: u64, size: u64, byte: u8) -> Result<(), Refusal> {
@@ -343,7 +360,9 @@ where
         let boot_address = driver.boot_address()?;
         if let Err(refusal) = driver.release(&mut self.hardware) {
             // Half released is not released.
-            driver.hold(&mut self.hardware)?;
+            if driver.hold(&mut self.hardware).is_err() {
+                self.set_condition(id, Condition::Broken);
+            }
             return Err(refusal);
         }
         self.set_condition(id, Condition::Running);
@@ -363,13 +382,13 @@ where
 
     fn release(&mut self, id: ProcessorId) -> Result<(), Refusal> {
         self.stop(id)?;
-        let driver = driver(&mut self.soc, id)?;
-        driver.forget();
+        driver(&mut self.soc, id)?.forget();
         if self.condition(id) == Condition::Open {
             return Ok(());
         }
-        let driver = crate::service::driver(&mut self.soc, id)?;
         // Nothing is given back that was not wiped: on a failure the memory stays closed.
+        self.set_condition(id, Condition::Broken);
+        let driver = driver(&mut self.soc, id)?;
         driver.hold(&mut self.hardware)?;
         driver.close(&mut self.hardware)?;
         let size = wipe(driver, &mut self.hardware)?;
@@ -386,8 +405,14 @@ where
         digest: &PtaMemory<'_, M>,
         signature: &PtaMemory<'_, M>,
     ) -> Result<(), Refusal> {
-        let mut room = [0; 8 + 256];
-        let key = copy(key, &mut room)?;
+        let mut room = [0; 8 + KEY_INFO_LIMIT];
+        let size = key.size();
+        let key = copy(key, &mut room).map_err(|_| {
+            Refusal::new(Reason::BadTlv)
+                .expected(Fact::Size(KEY_INFO_LIMIT as u64))
+                .found(Fact::Size(size.saturating_sub(8) as u64))
+                .at(Place::Tlv { kind: TlvKind::PKEY_INFO.0 })
+        })?;
         let key = KeyInfo::parse(key).ok_or(Refusal::new(Reason::BadRequest).expected("key information"))?;
         let digest = digest.array::<32>().map_err(shared_refusal)?;
         let mut room = [0; 512];

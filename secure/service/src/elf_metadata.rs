@@ -30,18 +30,24 @@ impl<'a> ElfHead<'a> {
     ) -> Result<Self, Refusal> {
         let place = Place::Image { image: image.index as u32 };
         let elf = Elf { shared, start: image.offset, size: u64::from(image.size), place };
-        let mut prefix = [0; Header::MAX_SIZE];
-        let len = (Header::MAX_SIZE as u64).min(elf.size) as usize;
+        // A 32-bit header and no more: what follows it is read as what it is, and once.
+        let mut prefix = [0; Header::MIN_SIZE];
+        let len = (Header::MIN_SIZE as u64).min(elf.size) as usize;
         let prefix = prefix.get_mut(..len).unwrap_or_default();
         elf.read(0, prefix)?;
-        let header = Header::parse(prefix).map_err(|error| Refusal::from(error).at(place))?;
+        let header = Header::parse(prefix).map_err(|error| match error {
+            // Nothing but a 64-bit header is longer.
+            rproc_elf::Error::Truncated { needed, found: Header::MIN_SIZE, .. }
+                if needed > Header::MIN_SIZE =>
+            {
+                Refusal::new(Reason::UnsupportedImage)
+                    .expected(Fact::words("a 32-bit ELF file"))
+                    .found(Fact::words("a 64-bit ELF file"))
+                    .at(place)
+            }
+            error => Refusal::from(error).at(place),
+        })?;
         header.check_within(elf.size).map_err(|error| Refusal::from(error).at(place))?;
-        if header.class() != rproc_elf::Class::Elf32 {
-            return Err(Refusal::new(Reason::UnsupportedImage)
-                .expected(Fact::words("a 32-bit ELF file"))
-                .found(Fact::words("a 64-bit ELF file"))
-                .at(place));
-        }
         let program_headers = elf.copy(header.program_headers())?;
         let count = usize::from(header.program_header_count());
         let (entries, rest) = table.split_at(count).ok_or_else(|| {

@@ -10,7 +10,7 @@ use rproc_image::{Authenticated, Image, Sha256, TlvKind};
 use crate::container::{MetadataCopy, shared_refusal};
 use crate::elf_metadata::ElfHead;
 use crate::observer::{Event, Observer, Unbound};
-use crate::plan::LoadPlan;
+use crate::plan::{LoadPlan, PlannedSegment};
 use crate::platform::{Platform, PlatformClient};
 use crate::policy::Policy;
 use crate::resource_table;
@@ -63,12 +63,12 @@ fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
         if segment.file_size > 0 {
             platform
                 .load_segment(data, segment.address, &segment.digest)
-                .map_err(|refusal| refusal.at(segment.place()))?;
+                .map_err(|refusal| within(segment, refusal))?;
         }
         if segment.memory_size > segment.file_size {
             platform
                 .zero(segment.address + segment.file_size, segment.memory_size - segment.file_size)
-                .map_err(|refusal| refusal.at(segment.place()))?;
+                .map_err(|refusal| within(segment, refusal))?;
         }
         observer.event(Event::SegmentLoaded {
             processor: platform.processor,
@@ -86,6 +86,14 @@ fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
         derived: table.derived,
     });
     Ok(LoadedFirmware { resource_table: table.location, security_counter })
+}
+
+/// A refusal that does not say where it is, a register for one, is about this segment.
+fn within(segment: &PlannedSegment, refusal: Refusal) -> Refusal {
+    match refusal.place {
+        Place::None => refusal.at(segment.place()),
+        _ => refusal,
+    }
 }
 
 /// Holds the image against this processor, this SoC, its counter and the policy.

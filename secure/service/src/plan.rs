@@ -64,10 +64,13 @@ impl LoadPlan {
                 let header = &entry.header;
                 let image_index = image.index as u32;
                 let place = Place::Segment { image: image_index, index };
-                if !header.is_load() || header.memory_size == 0 {
+                if !header.is_load() {
                     continue;
                 }
                 header.validate(rproc_elf::Class::Elf32).map_err(|error| Refusal::from(error).at(place))?;
+                if header.memory_size == 0 {
+                    continue;
+                }
                 let file = header.file_range().map_err(|error| Refusal::from(error).at(place))?;
                 if file.end > u64::from(image.size) {
                     return Err(Refusal::new(Reason::SegmentOutsideFile)

@@ -129,13 +129,21 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
             State::Started(firmware) => *state = State::Started(firmware),
             State::Loaded(firmware) => {
                 if let Err(refusal) = platform.start() {
-                    *state = State::Loaded(firmware);
+                    // What cannot be started is not kept; the first reason counts, and a platform that cannot wipe keeps
+                    // the memory closed.
+                    let _ = platform.release();
                     return Err(refusal);
                 }
                 let raised = raise(&mut platform, firmware.security_counter);
                 *state = State::Started(firmware);
+                if let Err(refusal) = raised {
+                    // It would run while an older image could still follow it.
+                    platform.stop()?;
+                    *state = State::Off { dump: false };
+                    let _ = platform.release();
+                    return Err(refusal);
+                }
                 observer.event(Event::Started { processor });
-                raised?;
             }
         }
         Ok(Completion::DONE)

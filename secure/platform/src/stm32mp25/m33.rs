@@ -46,13 +46,12 @@ const fn region(name: &'static str, address: u64, size: u64, kind: RegionKind) -
 /// The Cortex-M33.
 pub struct CortexM33 {
     boot_address: Option<u32>,
-    secure: bool,
 }
 
 impl CortexM33 {
     /// With nothing known of an image.
     pub const fn new() -> Self {
-        Self { boot_address: None, secure: false }
+        Self { boot_address: None }
     }
 }
 
@@ -72,6 +71,52 @@ fn give<H: Hardware>(hardware: &mut H, region: &Region, holder: Holder) -> Resul
 
 fn firmware_regions() -> impl Iterator<Item = &'static Region> {
     REGIONS.iter().filter(|region| region.kind == RegionKind::Firmware)
+}
+
+/// The value of a TLV that is one little-endian word.
+fn word(kind: u32, value: &[u8]) -> Result<u32, Refusal> {
+    let bytes: [u8; 4] = value.try_into().map_err(|_| {
+        Refusal::new(Reason::BadTlv)
+            .expected(Fact::Size(4))
+            .found(Fact::Size(value.len() as u64))
+            .at(Place::Tlv { kind })
+    })?;
+    Ok(u32::from_le_bytes(bytes))
+}
+
+/// A vector table that the processor can take: CA35SYSCFG drops the low seven bits, and what it starts from must be
+/// memory that only the firmware writes.
+fn check_boot_address(address: u32) -> Result<u32, Refusal> {
+    let at = Place::Tlv { kind: BOOTADDR };
+    if address == 0 {
+        return Err(Refusal::new(Reason::MissingBootAddress).at(at));
+    }
+    if !address.is_multiple_of(128) {
+        return Err(Refusal::new(Reason::BootAddressAlignment)
+            .expected(Fact::words("a multiple of 128"))
+            .found(Fact::Address(u64::from(address)))
+            .at(at));
+    }
+    // At least the initial stack pointer and the reset vector.
+    if firmware_regions().any(|region| region.translate(u64::from(address), 8).is_some()) {
+        return Ok(address);
+    }
+    Err(Refusal::new(Reason::BootAddressOutside)
+        .expected(Fact::words("inside the firmware's regions"))
+        .found(Fact::Address(u64::from(address)))
+        .at(at))
+}
+
+/// BOOTSEC is one byte or, as OP-TEE's signing script writes numbers, four; only a start in the non-secure state is offered.
+fn check_boot_state(value: &[u8]) -> Result<(), Refusal> {
+    let secure = match *value {
+        [byte] => byte != 0,
+        _ => word(BOOTSEC, value)? != 0,
+    };
+    if secure {
+        return Err(Refusal::new(Reason::SecureBootUnsupported).at(Place::Tlv { kind: BOOTSEC }));
+    }
+    Ok(())
 }
 
 impl<H: Hardware> RemoteProcessor<H> for CortexM33 {
@@ -100,18 +145,9 @@ impl<H: Hardware> RemoteProcessor<H> for CortexM33 {
     }
 
     fn platform_tlv(&mut self, kind: u32, value: &[u8]) -> Result<(), Refusal> {
-        let word = || {
-            let bytes: [u8; 4] = value.try_into().map_err(|_| {
-                Refusal::new(Reason::BadTlv)
-                    .expected(Fact::Size(4))
-                    .found(Fact::Size(value.len() as u64))
-                    .at(Place::Tlv { kind })
-            })?;
-            Ok::<_, Refusal>(u32::from_le_bytes(bytes))
-        };
         match kind {
-            BOOTADDR => self.boot_address = Some(word()?),
-            BOOTSEC => self.secure = word()? != 0,
+            BOOTADDR => self.boot_address = Some(check_boot_address(word(kind, value)?)?),
+            BOOTSEC => check_boot_state(value)?,
             _ => {}
         }
         Ok(())
@@ -122,28 +158,8 @@ impl<H: Hardware> RemoteProcessor<H> for CortexM33 {
     }
 
     fn boot_address(&self) -> Result<u64, Refusal> {
-        if self.secure {
-            return Err(Refusal::new(Reason::SecureBootUnsupported).at(Place::Tlv { kind: BOOTSEC }));
-        }
-        let at = Place::Tlv { kind: BOOTADDR };
-        let Some(address) = self.boot_address.filter(|address| *address != 0) else {
-            return Err(Refusal::new(Reason::MissingBootAddress).at(at));
-        };
-        if !address.is_multiple_of(128) {
-            return Err(Refusal::new(Reason::BootAddressAlignment)
-                .expected(Fact::words("a multiple of 128"))
-                .found(Fact::Address(u64::from(address)))
-                .at(at));
-        }
-        let address = u64::from(address);
-        // At least the initial stack pointer and the reset vector must be memory that only the firmware writes.
-        if firmware_regions().any(|region| region.translate(address, 8).is_some()) {
-            return Ok(address);
-        }
-        Err(Refusal::new(Reason::BootAddressOutside)
-            .expected(Fact::words("inside the firmware's regions"))
-            .found(Fact::Address(address))
-            .at(at))
+        let missing = Refusal::new(Reason::MissingBootAddress).at(Place::Tlv { kind: BOOTADDR });
+        self.boot_address.map(u64::from).ok_or(missing)
     }
 
     fn release(&mut self, hardware: &mut H) -> Result<(), Refusal> {

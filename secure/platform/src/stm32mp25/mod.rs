@@ -1,6 +1,10 @@
 //! The STM32MP25: its processors, the registers that hold them, and the firewall around their memory.
 
 mod ca35syscfg;
+#[cfg(test)]
+mod fake;
+#[cfg(test)]
+mod faults;
 mod m33;
 mod rcc;
 mod risab;

@@ -26,6 +26,9 @@ const fn page_compartments(page: u64) -> u64 {
 }
 const CFEN: u32 = 1 << 0;
 
+/// Compartments that have lists of pages (RM0457, RISAB_CIDxRDCFGR).
+const COMPARTMENTS: u64 = 7;
+
 /// Pages that a compartment may read, a bit a page.
 const fn read_pages(compartment: u64) -> u64 {
     0x808 + 0x20 * compartment
@@ -55,8 +58,9 @@ pub(super) fn give<H: Hardware>(
             write_checked(hardware, registers + page_compartments(page), CFEN, CFEN)
         })
     };
+    // All of them: what boot firmware granted to another compartment ends here too.
     let compartments = |hardware: &mut H, list: u32| {
-        [1u64, 2].into_iter().try_for_each(|cid| {
+        (0..COMPARTMENTS).try_for_each(|cid| {
             let bits = if list & 1 << cid != 0 { mask } else { 0 };
             write_checked(hardware, registers + read_pages(cid), mask, bits)?;
             write_checked(hardware, registers + write_pages(cid), mask, bits)

@@ -1,0 +1,133 @@
+//! How much heap the service needs to load an image: that of its metadata and a little more, whatever the image's size.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
+
+mod lab;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use lab::bench::Bench;
+use lab::elf;
+use lab::forge::{self, Forge};
+use rproc_board::tee::NormalMemory;
+use rproc_service::Policy;
+
+thread_local! {
+    /// Whether what this thread allocates is counted.
+    static COUNTING: Cell<bool> = const { Cell::new(false) };
+    static LIVE: Cell<usize> = const { Cell::new(0) };
+    static PEAK: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The system's allocator with a meter.
+struct Meter;
+
+fn note(freed: usize, taken: usize) {
+    if COUNTING.get() {
+        LIVE.set(LIVE.get().saturating_sub(freed) + taken);
+        PEAK.set(PEAK.get().max(LIVE.get()));
+    }
+}
+
+// SAFETY: every call goes to the system's allocator as it came; the meter only looks at the sizes.
+unsafe impl GlobalAlloc for Meter {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(0, layout.size());
+        // SAFETY: the caller keeps the same contract.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        note(layout.size(), 0);
+        // SAFETY: the caller keeps the same contract.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // The old block is still there while the new one is filled.
+        note(0, size);
+        note(layout.size(), 0);
+        // SAFETY: the caller keeps the same contract.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static METER: Meter = Meter;
+
+/// What the service may need beyond the image's metadata.
+const ALLOWANCE: usize = 16 * 1024;
+
+/// Loads an image and returns the most heap that the service had at one time. The platform service and the board below
+/// it are not counted: they are OP-TEE's core and the hardware.
+fn peak(policy: Policy, image: &[u8]) -> usize {
+    let probe = |_: &rproc_board::Board| -> lab::bench::Probe { Box::new(|_| COUNTING.set(!COUNTING.get())) };
+    let mut bench = Bench::probed(policy, probe);
+    let address = 0x9000_0000;
+    bench.board.port(rproc_board::Initiator::A35NonSecure).write(address, image).unwrap();
+    let secure = bench.board.port(rproc_board::Initiator::A35Secure);
+    let memory = NormalMemory::new(secure, address, image.len());
+    // A first load makes what stays for good, such as the table of states.
+    bench.load(memory.clone()).unwrap();
+    bench.release().unwrap();
+    COUNTING.set(false);
+    LIVE.set(0);
+    PEAK.set(0);
+    COUNTING.set(true);
+    let loaded = bench.load(memory);
+    COUNTING.set(false);
+    loaded.unwrap();
+    PEAK.get()
+}
+
+/// Bytes of header, TLVs, signature and all ELF headers with the section names.
+fn metadata(image: &[u8], elf: &[u8]) -> usize {
+    let headers = rproc_elf::ElfFile::parse(elf).unwrap().metadata().concat().len();
+    forge::parts(image).images.start + headers
+}
+
+/// Firmware of this many bytes, in two segments.
+fn firmware(size: usize) -> Vec<u8> {
+    let mut code = elf::code();
+    code.resize(size, 0x5A);
+    elf::builder_with(&code).load(elf::DATA, &elf::data()).build()
+}
+
+#[test]
+fn a_load_needs_no_room_for_the_image() {
+    let sizes = [1 << 10, 1 << 20, 8 << 20];
+    for policy in [Policy::Strict, Policy::Compatible] {
+        let peaks = sizes.map(|size| {
+            let elf = firmware(size);
+            let image = match policy {
+                Policy::Strict => Forge::bound_without_table(&elf).sign(),
+                Policy::Compatible => Forge::plain(&[&elf]).sign(),
+            };
+            let peak = peak(policy, &image);
+            assert!(peak > 0, "the meter counts");
+            let limit = ALLOWANCE + metadata(&image, &elf);
+            println!("{policy:?} {size}: {peak} of {limit} bytes");
+            assert!(peak < limit, "{policy:?}, {size} bytes: {peak} bytes of heap, {limit} allowed");
+            peak
+        });
+        // Searching for a resource table looks through a window, so that only a tiny image needs less.
+        assert_eq!(peaks[1], peaks[2], "the size of the image does not count");
+    }
+}
+
+#[test]
+fn a_load_with_a_resource_table_and_many_segments_keeps_to_it_too() {
+    let mut builder = elf::builder().resource_table(elf::TABLE, &elf::table());
+    for index in 0..100 {
+        builder = builder.load(elf::DATA + 64 * index, &[index as u8; 32]);
+    }
+    let elf = builder.build();
+    for (policy, image) in
+        [(Policy::Strict, Forge::bound(&[&elf]).sign()), (Policy::Compatible, Forge::plain(&[&elf]).sign())]
+    {
+        let (peak, limit) = (peak(policy, &image), ALLOWANCE + metadata(&image, &elf));
+        println!("{policy:?}: {peak} of {limit} bytes");
+        assert!(peak < limit, "{policy:?}: {peak} bytes of heap, {limit} allowed");
+    }
+}
