@@ -46,8 +46,10 @@ pub(crate) fn find<P: PlatformClient>(
                     .at(at));
             }
             let mut table = zeroed(size as usize)?;
-            platform.read_memory(address, &mut table)?;
-            check(&table).ok_or(Refusal::new(Reason::BadResourceTable).found(range).at(at))?;
+            // Where the platform does not read memory out, the signature still says where the table is.
+            if read(platform, address, &mut table)? {
+                check(&table).ok_or(Refusal::new(Reason::BadResourceTable).found(range).at(at))?;
+            }
             Ok(FoundTable { location: Some(locate(platform, address, size)?), derived: false })
         }
         None => {
@@ -61,6 +63,19 @@ pub(crate) fn find<P: PlatformClient>(
             };
             Ok(FoundTable { location, derived: true })
         }
+    }
+}
+
+/// Copies device memory out; false where the platform does not know how, as upstream's.
+fn read<P: PlatformClient>(
+    platform: &mut Platform<'_, P>,
+    address: u64,
+    into: &mut [u8],
+) -> Result<bool, Refusal> {
+    match platform.read_memory(address, into) {
+        Ok(()) => Ok(true),
+        Err(refusal) if refusal.reason == Reason::BadRequest => Ok(false),
+        Err(refusal) => Err(refusal),
     }
 }
 
@@ -89,8 +104,8 @@ fn search<P: PlatformClient>(
     while start < segment.file_size {
         let len = (segment.file_size - start).min(STEP + TABLE_LIMIT) as usize;
         let bytes = window.get_mut(..len).unwrap_or_default();
-        if platform.read_memory(segment.address + start, bytes).is_err() {
-            // A platform that does not read memory out: no table is better than one that nobody vouches for.
+        if !read(platform, segment.address + start, bytes)? {
+            // No table is better than one that nobody vouches for.
             return Ok(());
         }
         for at in (0..len.min(STEP as usize)).step_by(4) {
