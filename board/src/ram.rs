@@ -125,11 +125,13 @@ impl Ram {
         let out_of_range = OutOfRange { offset, length, size: self.size };
         let length = usize::try_from(length).map_err(|_| out_of_range)?;
         let start = self.check(offset, length)?;
-        // Whole pages of zeros go back to the host: wiping memory that was hardly used costs next to nothing.
-        let pages = start.next_multiple_of(PAGE)..(start + length) / PAGE * PAGE;
-        if value == 0 && pages.len() >= GIVE_BACK_FROM && give_back(&self.file, &pages) {
-            self.store_all(start..pages.start, value);
-            self.store_all(pages.end..start + length, value);
+        if value == 0 && length >= SPARSE_FROM {
+            // What was never written is zero already, and looking for the rest costs next to nothing.
+            let mut at = start;
+            while let Some(used) = next_used(&self.file, at..start + length) {
+                self.store_all(used.clone(), 0);
+                at = used.end;
+            }
         } else {
             self.store_all(start..start + length, value);
         }
@@ -137,12 +139,18 @@ impl Ram {
     }
 
     fn store_all(&self, range: Range<usize>, value: u8) {
-        let word = u32::from_le_bytes([value; 4]);
+        let word = u64::from_le_bytes([value; 8]);
         let mut at = range.start;
         while at < range.end {
-            let unit = unit_at(at, range.end - at);
+            let left = range.end - at;
+            if at.is_multiple_of(8) && left >= 8 {
+                self.store64(at, word);
+                at += 8;
+                continue;
+            }
+            let unit = unit_at(at, left);
             match unit {
-                4 => self.store32(at, word),
+                4 => self.store32(at, word as u32),
                 2 => self.store16(at, word as u16),
                 _ => self.store8(at, value),
             }
@@ -201,21 +209,29 @@ impl Ram {
     }
 }
 
-const PAGE: usize = 4096;
-/// Below this many bytes, writing zeros is cheaper than a system call and the page faults after it.
-const GIVE_BACK_FROM: usize = 64 * 1024;
+/// Below this many bytes, writing zeros is cheaper than asking where there is anything else.
+const SPARSE_FROM: usize = 64 * 1024;
 
-/// Takes whole pages out of the file, so that they read as zero in every mapping of it. False when the host cannot.
+/// The first run of bytes in the range that the file has memory for; a host that cannot tell says all of it.
 #[cfg(target_os = "linux")]
-fn give_back(file: &File, pages: &Range<usize>) -> bool {
-    use rustix::fs::{FallocateFlags, fallocate};
-    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    fallocate(file, flags, pages.start as u64, pages.len() as u64).is_ok()
+fn next_used(file: &File, range: Range<usize>) -> Option<Range<usize>> {
+    use rustix::fs::{SeekFrom, seek};
+    use rustix::io::Errno;
+    if range.is_empty() {
+        return None;
+    }
+    let start = match seek(file, SeekFrom::Data(range.start as u64)) {
+        Ok(start) => start as usize,
+        Err(Errno::NXIO) => return None,
+        Err(_) => return Some(range),
+    };
+    let end = seek(file, SeekFrom::Hole(start as u64)).map_or(range.end, |end| end as usize);
+    (start < range.end).then(|| start..end.min(range.end))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn give_back(_file: &File, _pages: &Range<usize>) -> bool {
-    false
+fn next_used(_file: &File, range: Range<usize>) -> Option<Range<usize>> {
+    (!range.is_empty()).then_some(range)
 }
 
 /// The widest naturally aligned unit (4, 2 or 1 bytes) that starts at `at` and fits in `left` bytes.

@@ -201,6 +201,9 @@ fn another_process_never_sees_half_a_word() {
     assert!(counters[2] > 10_000 && looks > 10_000, "{counters:?}, {looks} looks");
 }
 
+/// Seen within milliseconds where both threads run at once; a busy machine may take long to let them.
+const LIMIT: Duration = Duration::from_secs(90);
+
 /// The board never lets the core write to the emulator's own memory, so there is no work-around to switch off: this is that memory.
 #[test]
 fn the_emulators_own_memory_tears_words() {
@@ -227,7 +230,7 @@ fn the_emulators_own_memory_tears_words() {
     let at = memory.host_ptr(COUNTERS as u64, 8).unwrap().cast();
     let begun = Instant::now();
     // SAFETY: eight aligned bytes of a store that lives to the end of this function.
-    let (_, torn) = unsafe { watch(at, |torn| torn > 0 || begun.elapsed() > Duration::from_secs(10)) };
+    let (_, torn) = unsafe { watch(at, |torn| torn > 0 || begun.elapsed() > LIMIT) };
     stop.store(true, Ordering::Relaxed);
     core.join().unwrap();
     assert!(torn > 0, "the fault this works around is gone");

@@ -1,4 +1,5 @@
 //! `rproc run` as people and scripts see it: timeline, JSON lines, exit codes.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
@@ -80,7 +81,8 @@ fn the_same_run_twice_gives_the_same_timeline() {
 #[test]
 fn every_message_is_sent_and_every_expectation_must_be_met() {
     let c = firmware("echo-c.elf");
-    let (events, code) = events(&[&c, "--send", "one", "--send", "zwei", "--expect", "zwei", "--expect", "on"]);
+    let (events, code) =
+        events(&[&c, "--send", "one", "--send", "zwei", "--expect", "zwei", "--expect", "on"]);
     assert_eq!((code, of(&events, "rpmsg").len(), of(&events, "expected").len()), (0, 4, 2));
 
     let (events, code) = self::events(&["--send", "one", "--expect", "two", "--timeout", "50ms"]);
@@ -112,9 +114,11 @@ fn memory_of_linux_is_closed_to_firmware() {
     let refused = of(&events, "illegal_access");
     assert_eq!(refused.len(), 3);
     assert!(refused.iter().all(|access| access["address"] == 0x8400_0000u32));
-    assert!(of(&events, "trace").iter().any(|line| {
-        line["line"].as_str().unwrap().contains("3 of 3 accesses refused")
-    }));
+    assert!(
+        of(&events, "trace")
+            .iter()
+            .any(|line| { line["line"].as_str().unwrap().contains("3 of 3 accesses refused") })
+    );
 }
 
 struct Folder(tempfile::TempDir);
@@ -145,7 +149,8 @@ fn a_signed_file_is_used_as_it_is_and_the_key_must_be_the_trusted_one() {
     let sign = ["sign", &echo, "-o", &signed, "--key", &good];
     assert!(rproc(&[&sign[..], &target].concat()).status.success());
 
-    let (events, code) = events(&[&signed, "--key", &good, "--policy", "strict", "--send", "x", "--expect", "x"]);
+    let (events, code) =
+        events(&[&signed, "--key", &good, "--policy", "strict", "--send", "x", "--expect", "x"]);
     assert_eq!(code, 0);
     assert!(of(&events, "signed_in_memory").is_empty());
 

@@ -1,7 +1,8 @@
 //! The secure Cortex-A35's hands on the board, as the platform service wants them.
 
+use rproc_abi::{PtaMemory, SharedMemory};
 use rproc_image::Sha256;
-use rproc_platform::{AccessError, Hardware};
+use rproc_platform::{AccessError, Hardware, PlaceError, place_in_windows};
 
 use crate::bus::Port;
 
@@ -9,7 +10,7 @@ use crate::bus::Port;
 #[derive(Debug)]
 pub struct SecurePort {
     port: Port,
-    /// For hashing: large enough that a pass over the bus costs little, small enough for a cache.
+    /// For copying: large enough that a pass over the bus costs little, small enough for a cache.
     window: Vec<u8>,
 }
 
@@ -47,16 +48,14 @@ impl Hardware for SecurePort {
         self.port.fill(address, size, byte).map_err(refused)
     }
 
-    fn hash_memory<H: Sha256>(&mut self, address: u64, size: u64) -> Result<[u8; 32], AccessError> {
-        let mut hash = H::default();
-        let mut done = 0;
-        while done < size {
-            let len = (size - done).min(WINDOW as u64);
-            let part = self.window.get_mut(..len as usize).unwrap_or_default();
-            self.port.read(address + done, part).map_err(refused)?;
-            hash.update(part);
-            done += len;
-        }
-        Ok(hash.finish())
+    fn place<D: Sha256, M: SharedMemory>(
+        &mut self,
+        address: u64,
+        from: &PtaMemory<'_, M>,
+    ) -> Result<[u8; 32], PlaceError> {
+        let mut window = std::mem::take(&mut self.window);
+        let placed = place_in_windows::<Self, D, M>(self, address, from, &mut window);
+        self.window = window;
+        placed
     }
 }

@@ -1,6 +1,6 @@
 //! Signs firmware for tests, as `rproc sign` does.
-#![allow(dead_code, reason = "each test binary uses the part that it needs")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
+#![allow(dead_code, reason = "each test binary uses the part that it needs")]
 
 use rproc_abi::ProcessorId;
 use rproc_elf::ElfFile;

@@ -1,7 +1,7 @@
 //! How the platform service reaches registers and memory: on the virtual board, in OP-TEE's core, on silicon.
 
-use rproc_abi::Refusal;
 use rproc_abi::refusal::{Fact, Place, Reason};
+use rproc_abi::{OutOfRange, PtaMemory, Refusal, SharedMemory};
 use rproc_image::Sha256;
 use thiserror::Error;
 
@@ -13,6 +13,17 @@ pub struct AccessError {
     pub address: u64,
     /// Bytes.
     pub size: u64,
+}
+
+/// A buffer that could not be copied to memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum PlaceError {
+    /// The bus refused the memory.
+    #[error(transparent)]
+    Memory(#[from] AccessError),
+    /// The buffer is smaller than it said.
+    #[error(transparent)]
+    Buffer(#[from] OutOfRange),
 }
 
 /// Physical memory and registers as the secure Cortex-A reaches them.
@@ -32,21 +43,39 @@ pub trait Hardware {
     /// Fills memory with one value.
     fn fill_memory(&mut self, address: u64, size: u64, byte: u8) -> Result<(), AccessError>;
 
-    /// SHA-256 of memory, where it lies. A port that can map memory does this without a copy.
-    fn hash_memory<H: Sha256>(&mut self, address: u64, size: u64) -> Result<[u8; 32], AccessError> {
-        let mut hash = H::default();
+    /// Copies a buffer to memory, reading each of its bytes once, and gives the SHA-256 of what the memory then holds.
+    ///
+    /// The memory must be closed to whoever may write the buffer: what is hashed is what will run, not what was read.
+    fn place<D: Sha256, M: SharedMemory>(
+        &mut self,
+        address: u64,
+        from: &PtaMemory<'_, M>,
+    ) -> Result<[u8; 32], PlaceError> {
         // OP-TEE's core has 8 KiB of stack a thread.
-        let mut window = [0; 1024];
-        let mut done = 0;
-        while done < size {
-            let len = (size - done).min(window.len() as u64);
-            let part = window.get_mut(..len as usize).unwrap_or_default();
-            self.read_memory(address + done, part)?;
-            hash.update(part);
-            done += len;
-        }
-        Ok(hash.finish())
+        place_in_windows::<Self, D, M>(self, address, from, &mut [0; 1024])
     }
+}
+
+/// [`Hardware::place`] with a window of the caller's: a port with room for a larger one is faster.
+pub fn place_in_windows<H: Hardware + ?Sized, D: Sha256, M: SharedMemory>(
+    hardware: &mut H,
+    address: u64,
+    from: &PtaMemory<'_, M>,
+    window: &mut [u8],
+) -> Result<[u8; 32], PlaceError> {
+    let mut hash = D::default();
+    let mut done = 0;
+    while done < from.size() {
+        let len = (from.size() - done).min(window.len());
+        let part = window.get_mut(..len).unwrap_or_default();
+        let here = address + done as u64;
+        from.read(done, part)?;
+        hardware.write_memory(here, part)?;
+        hardware.read_memory(here, part)?;
+        hash.update(part);
+        done += len;
+    }
+    Ok(hash.finish())
 }
 
 /// Writes the bits of `mask` in a register and refuses to go on when they do not read back.

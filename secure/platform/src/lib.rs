@@ -17,7 +17,7 @@ mod service;
 
 pub mod stm32mp25;
 
-pub use hardware::{AccessError, Hardware, write_checked};
+pub use hardware::{AccessError, Hardware, PlaceError, place_in_windows, write_checked};
 pub use keys::{KeyStore, SecurityCounters};
 pub use processor::{RemoteProcessor, Soc};
 pub use region::{Region, RegionKind, translate};

@@ -8,7 +8,9 @@ use rproc_abi::{
 use rproc_image::{Sha256, TlvKind};
 
 use crate::hardware::memory_refusal;
-use crate::{Hardware, KeyStore, Region, RegionKind, RemoteProcessor, SecurityCounters, Soc, translate};
+use crate::{
+    Hardware, KeyStore, PlaceError, Region, RegionKind, RemoteProcessor, SecurityCounters, Soc, translate,
+};
 
 /// What the platform service did, for a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -301,17 +303,10 @@ where
     ) -> Result<(), Refusal> {
         let size = data.size() as u64;
         let loaded = self.with_range(id, address, size, |hardware, physical| {
-            // The one read of these bytes: straight to where they will run.
-            let mut window = [0; 1024];
-            let mut done = 0usize;
-            while done < data.size() {
-                let len = (data.size() - done).min(window.len());
-                let part = window.get_mut(..len).unwrap_or_default();
-                data.read(done, part).map_err(shared_refusal)?;
-                hardware.write_memory(physical + done as u64, part).map_err(memory_refusal)?;
-                done += len;
-            }
-            let found = hardware.hash_memory::<D>(physical, size).map_err(memory_refusal)?;
+            let found = hardware.place::<D, M>(physical, data).map_err(|error| match error {
+                PlaceError::Memory(error) => memory_refusal(error),
+                PlaceError::Buffer(error) => shared_refusal(error),
+            })?;
             if found == *expected {
                 return Ok(());
             }
