@@ -37,6 +37,11 @@ pub struct Lab {
     pub service: RemoteprocService<Arc<HostTee>>,
 }
 
+/// A board with the strict policy, and the good image that it takes.
+pub fn strict() -> (Lab, Vec<u8>) {
+    (Lab::new(Policy::Strict), forge::good())
+}
+
 impl Lab {
     pub fn new(policy: Policy) -> Self {
         Self::with(policy, Counters::new())

@@ -67,6 +67,10 @@ pub fn place_in_windows<H: Hardware + ?Sized, D: Sha256, M: SharedMemory>(
     let mut done = 0;
     while done < from.size() {
         let len = (from.size() - done).min(window.len());
+        if len == 0 {
+            // A window without room copies nothing, and no segment has the digest of nothing.
+            break;
+        }
         let part = window.get_mut(..len).unwrap_or_default();
         let here = address + done as u64;
         from.read(done, part)?;
