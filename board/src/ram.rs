@@ -57,6 +57,7 @@ impl Ram {
     ///
     /// # Errors
     /// [`OutOfRange`] when the run is not wholly inside.
+    #[inline]
     pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), OutOfRange> {
         let start = self.check(offset, into.len())?;
         let mut at = bulk_start(start, into.len());
@@ -117,6 +118,39 @@ impl Ram {
         }
     }
 
+    /// Copies bytes in, and says whether that changed any.
+    ///
+    /// # Errors
+    /// [`OutOfRange`] when the run is not wholly inside; nothing has been written then.
+    #[inline]
+    pub fn replace(&self, offset: u64, from: &[u8]) -> Result<bool, OutOfRange> {
+        let start = self.check(offset, from.len())?;
+        let mut changed = false;
+        let mut at = 0;
+        while at < from.len() {
+            let unit = unit_at(start + at, from.len() - at);
+            match from.get(at..at + unit) {
+                Some(&[a, b, c, d]) => {
+                    let word = u32::from_le_bytes([a, b, c, d]);
+                    changed |= self.load32(start + at) != word;
+                    self.store32(start + at, word);
+                }
+                Some(&[a, b]) => {
+                    let half = u16::from_le_bytes([a, b]);
+                    changed |= self.load16(start + at) != half;
+                    self.store16(start + at, half);
+                }
+                Some(&[a]) => {
+                    changed |= self.load8(start + at) != a;
+                    self.store8(start + at, a);
+                }
+                _ => break,
+            }
+            at += unit;
+        }
+        Ok(changed)
+    }
+
     /// Sets `length` bytes to `value`.
     ///
     /// # Errors
@@ -158,6 +192,7 @@ impl Ram {
         }
     }
 
+    #[inline]
     fn check(&self, offset: u64, length: usize) -> Result<usize, OutOfRange> {
         let error = OutOfRange { offset, length: length as u64, size: self.size };
         match offset.checked_add(length as u64) {
@@ -335,15 +370,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn behaves_as_a_byte_array(ops in proptest::collection::vec((0u64..250, proptest::collection::vec(any::<u8>(), 0..20), any::<bool>()), 1..30)) {
+        fn behaves_as_a_byte_array(ops in proptest::collection::vec((0u64..250, proptest::collection::vec(any::<u8>(), 0..20), 0u8..3), 1..30)) {
             let ram = Ram::new("test", 256).unwrap();
             let mut model = vec![0u8; 256];
-            for (offset, bytes, fill) in ops {
+            for (offset, bytes, how) in ops {
                 let end = offset as usize + bytes.len();
-                let ok = if fill {
-                    ram.fill(offset, bytes.len() as u64, 0xA5).is_ok()
-                } else {
-                    ram.write(offset, &bytes).is_ok()
+                let fill = how == 0;
+                let ok = match how {
+                    0 => ram.fill(offset, bytes.len() as u64, 0xA5).is_ok(),
+                    1 => ram.write(offset, &bytes).is_ok(),
+                    _ => {
+                        let changed = ram.replace(offset, &bytes);
+                        if let Ok(changed) = changed {
+                            prop_assert_eq!(changed, model[offset as usize..end] != bytes[..]);
+                            prop_assert_eq!(ram.replace(offset, &bytes), Ok(false));
+                        }
+                        changed.is_ok()
+                    }
                 };
                 prop_assert_eq!(ok, end <= 256);
                 if ok {

@@ -174,8 +174,24 @@ impl Bus {
         self.devices().otp().to_vec()
     }
 
-    /// Checks an access and says where it goes.
+    /// Where a permitted access to memory inside one granule of its guard goes: what nearly every access of a core is. None says only
+    /// that [`Bus::resolve`] must decide.
     #[inline]
+    pub(crate) fn plain_ram(
+        &self,
+        initiator: Initiator,
+        address: u64,
+        length: u64,
+        direction: Direction,
+    ) -> Option<(&Ram, u64)> {
+        let place = self.memories.place(address)?;
+        let bank = self.memories.bank(place.bank)?;
+        let permitted = (!place.secure || initiator.may_be_secure())
+            && bank.permissions.allow_inside_granule(initiator, direction, place.offset, length);
+        permitted.then_some((&bank.ram, place.offset))
+    }
+
+    /// Checks an access and says where it goes.
     pub(crate) fn resolve(
         &self,
         initiator: Initiator,

@@ -74,6 +74,19 @@ impl PermissionMap {
         }
     }
 
+    /// Whether a transfer lies inside one granule and is allowed.
+    #[inline]
+    pub fn allow_inside_granule(
+        &self,
+        by: Initiator,
+        direction: Direction,
+        offset: u64,
+        length: u64,
+    ) -> bool {
+        let granule = self.granule();
+        length <= granule - (offset & (granule - 1)) && self.at(offset).allow(by, direction)
+    }
+
     /// Checks a whole transfer.
     ///
     /// # Errors
@@ -109,5 +122,23 @@ mod tests {
         assert_eq!(read(Initiator::M33, 0x2800, 1), Err(0x2800));
         assert_eq!(read(Initiator::A35Secure, 0, 0x4000), Ok(()));
         assert_eq!(read(Initiator::A35Secure, 0, 0x4001), Err(0x4000));
+    }
+
+    #[test]
+    fn the_quick_check_never_allows_what_the_full_one_refuses() {
+        let map = PermissionMap::new(0x4000, 12, Rights::ALL);
+        map.set(0x2000, 0x3000, Rights::from_rule(|by, _| by == Initiator::A35Secure));
+        let quick = |by, offset, length| map.allow_inside_granule(by, Direction::Read, offset, length);
+        for by in Initiator::ALL {
+            for offset in
+                [0, 0x1000, 0x1FFC, 0x1FFD, 0x2000, 0x2FFD, 0x2FFF, 0x3000, 0x3FFE, 0x4000, u64::MAX]
+            {
+                for length in [1, 2, 4] {
+                    let full = map.check(by, Direction::Read, offset, length);
+                    assert!(!quick(by, offset, length) || full == Ok(()), "{by} {offset:#x} {length}");
+                }
+            }
+        }
+        assert!(quick(Initiator::M33, 0x1FFC, 4) && !quick(Initiator::M33, 0x1FFD, 4));
     }
 }

@@ -7,6 +7,7 @@ use rsemu::core::error::BusError;
 use rsemu::core::space::{AccessConstraints, MemAttrs, MemOps, MemResult};
 
 use crate::bus::{Bus, Direction, Initiator, Target};
+use crate::ram::Ram;
 
 /// Reads and writes of the core, checked like everyone's.
 #[derive(Debug)]
@@ -58,6 +59,14 @@ impl CoreMemory {
     }
 
     #[inline]
+    fn store(&self, ram: &Ram, at: u64, from: &[u8]) -> MemResult {
+        if ram.replace(at, from).map_err(|_| BusError::Unassigned)? {
+            self.note_activity();
+        }
+        Ok(())
+    }
+
+    #[inline]
     fn note_activity(&self) {
         // Only the thread that runs the core gets here: a plain load and store.
         self.activity.store(self.activity().wrapping_add(1), Ordering::Relaxed);
@@ -72,6 +81,9 @@ impl MemOps for CoreMemory {
     #[inline]
     fn read(&self, offset: u64, into: &mut [u8], _: MemAttrs) -> MemResult {
         let by = self.initiator();
+        if let Some((ram, at)) = self.bus.plain_ram(by, offset, into.len() as u64, Direction::Read) {
+            return ram.read(at, into).map_err(|_| BusError::Unassigned);
+        }
         match self
             .bus
             .resolve(by, offset, into.len() as u64, Direction::Read)
@@ -91,20 +103,15 @@ impl MemOps for CoreMemory {
     #[inline]
     fn write(&self, offset: u64, from: &[u8], _: MemAttrs) -> MemResult {
         let by = self.initiator();
+        if let Some((ram, at)) = self.bus.plain_ram(by, offset, from.len() as u64, Direction::Write) {
+            return self.store(ram, at, from);
+        }
         match self
             .bus
             .resolve(by, offset, from.len() as u64, Direction::Write)
             .map_err(|_| BusError::Unassigned)?
         {
-            Target::Ram(ram, at) => {
-                let mut old = [0; 8];
-                let same =
-                    old.get_mut(..from.len()).is_some_and(|old| ram.read(at, old).is_ok() && *old == *from);
-                if !same {
-                    self.note_activity();
-                }
-                ram.write(at, from).map_err(|_| BusError::Unassigned)
-            }
+            Target::Ram(ram, at) => self.store(ram, at, from),
             Target::Register(_) => {
                 self.note_activity();
                 self.bus.write(by, offset, from).map_err(|_| BusError::Unassigned)
