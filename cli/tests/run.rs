@@ -93,6 +93,26 @@ fn every_message_is_sent_and_every_expectation_must_be_met() {
     assert_eq!(of(&events, "wiped").len(), 1);
 }
 
+/// The stored `echo-c.elf` is tested above; where there is a compiler, so is what its source gives today.
+#[test]
+fn c_firmware_built_here_and_now_boots_and_answers() {
+    let folder = Folder::new();
+    let elf = folder.file("echo-c.elf");
+    let source = format!("{}/../firmware/echo-c", env!("CARGO_MANIFEST_DIR"));
+    let mut compiler = Command::new("arm-none-eabi-gcc");
+    compiler.current_dir(source).args(["@gcc.options", "-o", &elf]);
+    let Ok(built) = compiler.output() else {
+        eprintln!(
+            "SKIPPED: arm-none-eabi-gcc (Debian: gcc-arm-none-eabi) is not installed, so no C firmware was built"
+        );
+        return;
+    };
+    assert!(built.status.success(), "{}", text(&built.stderr));
+    let (events, code) = events(&[&elf, "--send", "from C", "--expect", "from C"]);
+    assert_eq!(code, 0);
+    assert_eq!(of(&events, "channel")[0]["channel"], "rproc-echo-c");
+}
+
 #[test]
 fn firmware_that_fails_gives_3_and_says_how() {
     for (name, what) in [("fault.elf", "HardFault"), ("lockup.elf", "lock")] {

@@ -75,16 +75,8 @@ pub fn build_c(firmware: &Path, scratch: &Path) -> Result<PathBuf> {
     let built = scratch.join(C_PROGRAM);
     let mut compiler = Command::new(C_COMPILER);
     compiler.current_dir(&folder);
-    compiler.args(["-mcpu=cortex-m33", "-mthumb", "-mfloat-abi=soft", "-std=c11", "-Os", "-ffreestanding"]);
-    compiler.args(["-Wall", "-Wextra", "-Werror", "-ffunction-sections", "-fdata-sections", "-nostdlib"]);
-    compiler.args([
-        "-T",
-        "../runtime/stm32mp25-m33.ld",
-        "-Wl,--nmagic",
-        "-Wl,--gc-sections",
-        "-Wl,--build-id=none",
-    ]);
-    compiler.args(["-Wl,--no-warn-rwx-segments", "main.c", "-lgcc", "-o"]).arg(&built);
+    // The options lie beside the source, where the test that boots a fresh build finds them too.
+    compiler.arg("@gcc.options").arg("-o").arg(&built);
     output(&mut compiler)?;
     Ok(built)
 }
