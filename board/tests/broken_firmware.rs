@@ -6,31 +6,11 @@ mod signing;
 
 use std::time::Duration;
 
-use rproc_board::system::{Moment, System, SystemConfig};
-use rproc_board::tee::{Counters, Presence, TeeConfig, TrustedKeys};
-use rproc_board::{Happening, Initiator, STM32MP257F_EV1};
+use rproc_board::system::{Moment, System};
+use rproc_board::{Happening, Initiator};
 use rproc_elf::ElfFile;
 use rproc_lifecycle::{CrashKind, Event, State};
-use rproc_service::Policy;
-
-/// A system with this firmware, not yet booted.
-fn system(firmware: &str) -> System {
-    let mut system = System::start(SystemConfig {
-        board: &STM32MP257F_EV1,
-        device_tree: include_bytes!("../../bindings/examples/stm32mp257f-ev1.dtb"),
-        processor: "m33",
-        tee: TeeConfig {
-            keys: TrustedKeys::new([signing::key().public_key()]),
-            policy: Policy::Strict,
-            presence: Presence::Always,
-            counters: Counters::new(),
-        },
-        real_time: false,
-    })
-    .unwrap();
-    system.processor.set_firmware(signing::sign(&signing::firmware(firmware))).unwrap();
-    system
-}
+use signing::system;
 
 /// Waits for a second and returns what the lifecycle told, from the boot on.
 fn run(system: &mut System) -> Vec<Event> {

@@ -4,29 +4,13 @@ mod signing;
 
 use std::time::Duration;
 
-use rproc_board::STM32MP257F_EV1;
-use rproc_board::system::{Moment, System, SystemConfig};
-use rproc_board::tee::{Counters, Presence, SecureEvent, TeeConfig, TrustedKeys};
+use rproc_board::system::Moment;
+use rproc_board::tee::SecureEvent;
 use rproc_lifecycle::Event;
-use rproc_service::Policy;
 
 #[test]
 fn the_echo_boots_and_answers() {
-    let image = signing::sign(&signing::firmware("echo-m33.elf"));
-    let mut system = System::start(SystemConfig {
-        board: &STM32MP257F_EV1,
-        device_tree: include_bytes!("../../bindings/examples/stm32mp257f-ev1.dtb"),
-        processor: "m33",
-        tee: TeeConfig {
-            keys: TrustedKeys::new([signing::key().public_key()]),
-            policy: Policy::Strict,
-            presence: Presence::Always,
-            counters: Counters::new(),
-        },
-        real_time: false,
-    })
-    .unwrap();
-    system.processor.set_firmware(image).unwrap();
+    let mut system = signing::system("echo-m33.elf");
     if let Err(error) = system.processor.boot() {
         for entry in system.drain() {
             println!("{:?} {:?}", entry.at, entry.moment);

@@ -3,9 +3,13 @@
 #![allow(dead_code, reason = "each test binary uses the part that it needs")]
 
 use rproc_abi::ProcessorId;
+use rproc_board::STM32MP257F_EV1;
+use rproc_board::system::{System, SystemConfig};
+use rproc_board::tee::{Counters, Presence, TeeConfig, TrustedKeys};
 use rproc_elf::ElfFile;
 use rproc_image::{BoundResourceTable, ContainerBuilder, Target};
 use rproc_keys::{PrivateKey, development_key};
+use rproc_service::Policy;
 
 /// The bytes of a bundled firmware.
 pub fn firmware(name: &str) -> Vec<u8> {
@@ -40,4 +44,23 @@ pub fn sign(elf: &[u8]) -> Vec<u8> {
         .key_fingerprint(&fingerprint)
         .bind_elf_metadata();
     builder.sign::<sha2::Sha256, _>(&mut key).unwrap().to_vec()
+}
+
+/// A system with this bundled firmware, signed, not yet booted; its TEE is strict.
+pub fn system(image: &str) -> System {
+    let mut system = System::start(SystemConfig {
+        board: &STM32MP257F_EV1,
+        device_tree: include_bytes!("../../../bindings/examples/stm32mp257f-ev1.dtb"),
+        processor: "m33",
+        tee: TeeConfig {
+            keys: TrustedKeys::new([key().public_key()]),
+            policy: Policy::Strict,
+            presence: Presence::Always,
+            counters: Counters::new(),
+        },
+        real_time: false,
+    })
+    .unwrap();
+    system.processor.set_firmware(sign(&firmware(image))).unwrap();
+    system
 }
