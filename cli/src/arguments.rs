@@ -27,7 +27,7 @@ pub enum Command {
     Sign(sign::Arguments),
     /// Show what a signed image or an ELF file contains, damaged or not
     Inspect(inspect::Arguments),
-    /// Check a signed image as the secure world would
+    /// Check a signed image as far as the file and a key tell; `run` also knows the board's memory
     Verify(verify::Arguments),
     /// Boot firmware on a virtual board through the TEE, and talk to it
     Run(run::Arguments),

@@ -129,6 +129,43 @@ fn firmware_that_fails_gives_3_and_says_how() {
 }
 
 #[test]
+fn time_is_virtual_and_endless_computing_has_a_limit_of_its_own() {
+    // Sleeping costs next to nothing, however long.
+    let (events, code) = events(&[&firmware("echo-m33.elf"), "--timeout", "10m"]);
+    assert_eq!(code, 0);
+    assert!(events.last().unwrap()["at_us"].as_u64().unwrap() >= 600_000_000);
+
+    // Less than a millisecond is less than a millisecond, and not nothing.
+    let (events, code) = self::events(&["--timeout", "200us", "--send", "a", "--expect", "a"]);
+    assert_eq!(code, 0, "{events:?}");
+
+    let (events, code) = self::events(&["--instructions", "100", "--send", "a", "--expect", "a"]);
+    assert_eq!(code, 3);
+    let reason = events.last().unwrap()["reason"].as_str().unwrap();
+    assert!(reason.starts_with("stopped after 100 instructions"), "{reason}");
+    assert_eq!(of(&events, "wiped").len(), 1);
+}
+
+#[test]
+fn a_program_that_reads_json_always_learns_the_end() {
+    let folder = Folder::new();
+    let (short, big) = (folder.file("short.elf"), folder.file("big"));
+    std::fs::write(&short, &std::fs::read(firmware("echo-m33.elf")).unwrap()[..100]).unwrap();
+    std::fs::File::create(&big).unwrap().set_len(1 << 30).unwrap();
+    for (arguments, code, outcome) in [
+        (&[&short[..]][..], 2, "refused"),
+        (&["/no/such/file"], 1, "error"),
+        (&["--core", "m7"], 1, "error"),
+        (&[&big], 1, "error"),
+        (&["--board", "stm32mp215f-dk"], 1, "error"),
+    ] {
+        let (events, found) = events(arguments);
+        assert_eq!((found, &events.last().unwrap()["outcome"]), (code, &Value::from(outcome)), "{arguments:?}");
+        assert_eq!(of(&events, "refused").len(), usize::from(code == 2));
+    }
+}
+
+#[test]
 fn memory_of_linux_is_closed_to_firmware() {
     let (events, _) = events(&[&firmware("forbidden.elf"), "--timeout", "10ms"]);
     let refused = of(&events, "illegal_access");
@@ -209,8 +246,10 @@ fn wrong_usage_gives_1_and_one_error() {
         (&["run", "/no/such/file"][..], "cannot read /no/such/file"),
         (&["run", "--board", "nonsuch"], "there is no board"),
         (&["run", "--core", "m7"], "it has: m33 (1), m0 (2)"),
-        (&["run", "--core", "m0"], "there is no processor with this id"),
+        (&["run", "--core", "m0"], "does not drive a processor with this id"),
         (&["run", "--timeout", "soon"], "is no time"),
+        (&["run", "--send", &"x".repeat(497)], "at most 496 bytes"),
+        (&["run", "--board", "stm32mp215f-dk"], "is for the stm32mp257"),
         (&["run", "--key", "/no/such/key"], "cannot read /no/such/key"),
     ] {
         let output = rproc(arguments);

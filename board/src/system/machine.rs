@@ -32,10 +32,12 @@ pub struct NormalWorld {
     awaited: u32,
     /// When virtual time follows the wall clock: the moment at which it was zero.
     epoch: Option<Instant>,
+    /// Waiting ends when the processor has executed this many instructions since power-on.
+    instruction_limit: u64,
 }
 
-/// Virtual time runs ahead of the wall clock by no more than this.
-const PACE: Duration = Duration::from_millis(10);
+/// Virtual time passes in steps of this size between two looks at the wall clock and the instruction limit.
+const PACE: Duration = Duration::from_millis(1);
 
 impl NormalWorld {
     /// Takes a board over, with these mailboxes on its IPCC1.
@@ -43,7 +45,8 @@ impl NormalWorld {
         let port = board.port(Initiator::A35NonSecure);
         let ipcc = board.bus().description().registers.ipcc1;
         let epoch = real_time.then(Instant::now);
-        let mut world = Self { board, port, ipcc, channels: channels.to_vec(), awaited: 0, epoch };
+        let channels = channels.to_vec();
+        let mut world = Self { board, port, ipcc, channels, awaited: 0, epoch, instruction_limit: u64::MAX };
         world.set_register(ipcc::CONTROL, ipcc::RECEIVE_INTERRUPT | ipcc::FREE_INTERRUPT);
         world.mask();
         world
@@ -52,6 +55,12 @@ impl NormalWorld {
     /// The board.
     pub fn board(&self) -> &Board {
         &self.board
+    }
+
+    /// Ends every wait, as timed out, once the processor has executed this many instructions since power-on. Virtual time
+    /// passes at the processor's clock, much slower than the host's where firmware computes without a pause.
+    pub fn limit_instructions(&mut self, limit: u64) {
+        self.instruction_limit = limit;
     }
 
     /// The board, for tests that do to it what a normal world should not.
@@ -91,12 +100,14 @@ impl NormalWorld {
     }
 
     fn run_until(&mut self, deadline: Duration) -> BoardWake {
-        let Some(epoch) = self.epoch else { return self.board.run_until(deadline) };
         loop {
             let slice = deadline.min(self.board.now().saturating_add(PACE));
             let wake = self.board.run_until(slice);
-            std::thread::sleep(self.board.now().saturating_sub(epoch.elapsed()));
-            if slice == deadline || !matches!(wake, BoardWake::Deadline | BoardWake::Idle) {
+            if let Some(epoch) = self.epoch {
+                std::thread::sleep(self.board.now().saturating_sub(epoch.elapsed()));
+            }
+            let spent = self.board.instructions() >= self.instruction_limit;
+            if spent || slice == deadline || !matches!(wake, BoardWake::Deadline | BoardWake::Idle) {
                 return wake;
             }
         }

@@ -41,6 +41,8 @@ pub enum Outcome {
     Refused,
     /// The firmware failed.
     Failed,
+    /// Something other than image and firmware stood in the way.
+    Error,
 }
 
 impl Outcome {
@@ -50,6 +52,7 @@ impl Outcome {
             Self::Done => 0,
             Self::Refused => crate::failure::REFUSED,
             Self::Failed => crate::failure::FAILED,
+            Self::Error => crate::failure::TROUBLE,
         }
     }
 }
@@ -115,7 +118,7 @@ pub enum RunEvent {
     Refused {
         #[serde(flatten)]
         refused: Refused,
-        tee_result: String,
+        tee_result: Option<String>,
     },
     /// An `--expect` was met.
     Expected { text: String },
@@ -129,7 +132,7 @@ impl RunEvent {
         let result = refusal.result();
         Self::Refused {
             refused: Refused::from(*refusal),
-            tee_result: result.name().map_or_else(|| format!("{:#010x}", result.0), str::to_owned),
+            tee_result: Some(result.name().map_or_else(|| format!("{:#010x}", result.0), str::to_owned)),
         }
     }
 

@@ -8,6 +8,7 @@ use rproc_image::ContainerBuilder;
 use rproc_keys::{PrivateKey, PublicKey, development_key};
 use sha2::Sha256;
 
+use super::boards::Board;
 use super::event::{RunEvent, hex};
 use crate::failure::{Failure, Refused};
 use crate::input::{Input, read_key_file};
@@ -16,6 +17,9 @@ use crate::sign::{self, Binding, Survey, TargetName, Wishes};
 /// The bundled sample: an RPMsg echo for the Cortex-M33.
 const SAMPLE: &[u8] = include_bytes!("../../../firmware/elf/echo-m33.elf");
 const SAMPLE_NAME: &str = "the bundled echo sample";
+const SAMPLE_SOC: &str = "stm32mp257";
+/// The largest file; half of what Linux's side of a board can share with the TEE, and far more than the processor's memory.
+const FILE_LIMIT: u64 = 128 << 20;
 
 /// Firmware ready to load.
 pub struct Prepared {
@@ -28,11 +32,25 @@ pub struct Prepared {
 }
 
 /// Reads the file; an ELF file is signed for the board's SoC and the processor, with the key or the development key.
-pub fn prepare(file: Option<&Path>, key: Option<&Path>, soc: &str, core: &str) -> Result<Prepared, Failure> {
+pub fn prepare(
+    file: Option<&Path>,
+    key: Option<&Path>,
+    board: &Board,
+    core: &str,
+) -> Result<Prepared, Failure> {
+    let soc = board.description.soc;
     let key_file = key.map(read_key_file).transpose()?.map(|(bytes, _)| bytes);
     let (name, content) = match file {
+        None if soc != SAMPLE_SOC => {
+            return Err(Failure::help(
+                format!(
+                    "{SAMPLE_NAME} is for the {SAMPLE_SOC}, and its interrupts are other ones on this board"
+                ),
+                "give a file, or run it on the board that is the default",
+            ));
+        }
         None => (SAMPLE_NAME.to_owned(), SAMPLE.to_vec()),
-        Some(path) => (path.display().to_string(), Input::open(path)?.read_all()?),
+        Some(path) => (path.display().to_string(), read(path)?),
     };
     if !content.starts_with(&ELF_MAGIC) {
         let trusted = match key_file {
@@ -49,6 +67,18 @@ pub fn prepare(file: Option<&Path>, key: Option<&Path>, soc: &str, core: &str) -
         None => development_key().map_err(anyhow::Error::new)?,
     };
     sign_in_memory(&name, &content, key, !own, soc, core)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let input = Input::open(path)?;
+    if input.len() > FILE_LIMIT {
+        let (len, limit) = (input.len(), FILE_LIMIT >> 20);
+        return Err(Failure::help(
+            format!("{} has {len} bytes, and a virtual board takes at most {limit} MiB", path.display()),
+            "strip debug sections from the ELF file and sign it again",
+        ));
+    }
+    input.read_all()
 }
 
 fn sign_in_memory(

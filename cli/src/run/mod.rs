@@ -6,6 +6,7 @@ mod image;
 mod session;
 mod sink;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,15 +36,19 @@ pub struct Arguments {
     /// Without it, the built-in development key
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Send a message on the first channel that the firmware announces; may be repeated
-    #[arg(long, value_name = "TEXT")]
+    /// Send a message of at most 496 bytes on the first channel that the firmware announces; may be repeated
+    #[arg(long, value_name = "TEXT", value_parser = parse_message)]
     send: Vec<String>,
-    /// The firmware must say this in a message, a trace line or a UART line; may be repeated
+    /// The firmware must say this, as a part of a message, a trace line or a UART line; may be repeated. Without --send
+    /// and --expect the firmware runs until the time-out, and only a crash is a failure
     #[arg(long, value_name = "TEXT")]
     expect: Vec<String>,
     /// How long it may take, in the board's virtual time
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     timeout: Duration,
+    /// How many instructions the processor may execute; a host emulates a few million a second
+    #[arg(long, value_name = "NUMBER", default_value_t = 250_000_000)]
+    instructions: u64,
     /// What the TEE wants an image to bind
     #[arg(long, value_enum, default_value_t = PolicyName::Compatible)]
     policy: PolicyName,
@@ -58,15 +63,23 @@ pub struct Arguments {
 /// The TEE's policy, as people type it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PolicyName {
-    /// Accept images that bind less than they could, such as those of upstream's script
+    /// Accept images that bind less than they could, such as those of upstream's script with a boot address
     Compatible,
     /// Refuse images that do not bind target, counter, ELF metadata and resource table
     Strict,
 }
 
+/// A message that fits the buffers of RPMsg: 512 bytes less a header of 16.
+fn parse_message(text: &str) -> Result<String, String> {
+    match text.len() {
+        0..=496 => Ok(text.to_owned()),
+        len => Err(format!("a message has at most 496 bytes, this one has {len}")),
+    }
+}
+
 /// A number with a unit: `5s`, `250ms`, `2m`; a bare number is seconds.
 fn parse_time(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time: write 5s, 250ms or 2m");
+    let wrong = || format!("{text:?} is no time: write 5s, 250ms, 2m or 1h");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: f64 = digits.parse().map_err(|_| wrong())?;
     let seconds = match text.get(digits.len()..).unwrap_or_default() {
@@ -74,11 +87,12 @@ fn parse_time(text: &str) -> Result<Duration, String> {
         "ms" => number / 1e3,
         "" | "s" => number,
         "m" => number * 60.0,
+        "h" => number * 3600.0,
         _ => return Err(wrong()),
     };
     match Duration::try_from_secs_f64(seconds) {
         Ok(time) if !time.is_zero() && time <= Duration::from_secs(86_400) => Ok(time),
-        _ => Err(format!("{text:?} is not between 1us and 1440m")),
+        _ => Err(format!("{text:?} is not between 1us and 24h")),
     }
 }
 
@@ -86,10 +100,19 @@ fn parse_time(text: &str) -> Result<Duration, String> {
 pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let format = if arguments.json { Format::Json } else { Format::Timeline };
     let mut sink = Sink::new(std::io::stdout().lock(), format);
+    let result = boot(arguments, &mut sink);
+    if let (Err(failure), Format::Json) = (&result, format) {
+        // A reader of JSON learns the end there too, whatever came in between.
+        sink.emit_failure(failure)?;
+    }
+    result
+}
+
+fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, Failure> {
     let image = image::prepare(
         arguments.file.as_deref(),
         arguments.key.as_deref(),
-        arguments.board.description.soc,
+        &arguments.board,
         &arguments.core,
     )?;
     if let Some(signed) = &image.signed {
@@ -117,6 +140,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         sends: arguments.send.iter().cloned().collect(),
         expects: arguments.expect.clone(),
         timeout: arguments.timeout,
+        instructions: arguments.instructions,
     };
     // The bundled sample is an echo: without other wishes it shows that.
     if arguments.file.is_none() && script.sends.is_empty() && script.expects.is_empty() {
@@ -124,7 +148,7 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         script.sends.push_back(greeting.to_owned());
         script.expects.push(greeting.to_owned());
     }
-    Ok(Session::new(system, &mut sink, script).run(image.container)?)
+    Ok(Session::new(system, sink, script).run(image.container)?)
 }
 
 #[cfg(test)]
@@ -137,7 +161,7 @@ mod tests {
         assert_eq!(parse_time("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_time("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(parse_time("1.5"), Ok(Duration::from_millis(1500)));
-        for wrong in ["", "s", "-1s", "0", "1h", "5 s", "1e99s", "NaN", "inf"] {
+        for wrong in ["", "s", "-1s", "0", "1d", "25h", "5 s", "1e99s", "NaN", "inf"] {
             assert!(parse_time(wrong).is_err(), "{wrong}");
         }
     }

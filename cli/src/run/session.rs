@@ -21,15 +21,16 @@ pub struct Script {
     pub expects: Vec<String>,
     /// How long all of it may take in virtual time.
     pub timeout: Duration,
+    /// How many instructions the processor may execute for it.
+    pub instructions: u64,
 }
 
 /// Virtual time passes in steps of this size between two looks at trace buffers and limits.
 const STEP: Duration = Duration::from_millis(1);
 /// After a message without an answer, the next one is sent when this has passed.
 const ANSWER_LIMIT: Duration = Duration::from_millis(100);
-/// A host emulates about this many instructions a second. Firmware that computes without end is stopped after as many
-/// as fit into the time-out, since its virtual time passes much slower than the host's.
-const INSTRUCTIONS_PER_SECOND: u64 = 10_000_000;
+/// What firmware that has used up its instructions gets on top to answer the shutdown request; about a second of the host's.
+const FAREWELL_INSTRUCTIONS: u64 = 4_000_000;
 
 /// A run in progress.
 pub struct Session<'a, W: Write> {
@@ -106,7 +107,8 @@ impl<'a, W: Write> Session<'a, W> {
         let asked = !self.script.sends.is_empty() || !self.script.expects.is_empty();
         let start = self.now();
         let end = start.saturating_add(self.script.timeout);
-        let instructions = self.script.timeout.as_millis() as u64 * (INSTRUCTIONS_PER_SECOND / 1000);
+        let instructions = self.script.instructions;
+        self.system.processor.machine_mut().limit_instructions(instructions);
         let verdict = loop {
             self.report()?;
             if let Some(reason) = self.crash.take() {
@@ -115,9 +117,15 @@ impl<'a, W: Write> Session<'a, W> {
             if asked && self.is_complete() {
                 break (Outcome::Done, String::new());
             }
-            let spent = self.system.processor.machine().board().instructions();
-            if self.now() >= end || spent >= instructions {
+            if self.now() >= end {
                 break self.out_of_time(asked);
+            }
+            if self.spent() >= instructions {
+                let at = self.now().saturating_sub(start);
+                let reason = format!(
+                    "stopped after {instructions} instructions, at {at:?} of virtual time; --instructions allows more"
+                );
+                break (if asked { Outcome::Failed } else { Outcome::Done }, reason);
             }
             if let Some(reason) = self.send_next() {
                 break (Outcome::Failed, reason);
@@ -126,12 +134,19 @@ impl<'a, W: Write> Session<'a, W> {
             let events = self.system.processor.wait(limit);
             self.take(&events);
         };
+        let farewell = self.spent().saturating_add(FAREWELL_INSTRUCTIONS);
+        self.system.processor.machine_mut().limit_instructions(farewell);
         let stopped = self.system.processor.shutdown();
         self.report()?;
         Ok(match (verdict, stopped) {
             ((Outcome::Done, _), Err(error)) => (Outcome::Failed, error.to_string()),
             (verdict, _) => verdict,
         })
+    }
+
+    /// Instructions executed so far.
+    fn spent(&self) -> u64 {
+        self.system.processor.machine().board().instructions()
     }
 
     fn take(&mut self, events: &[Event]) {

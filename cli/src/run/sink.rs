@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 
 use super::event::{MessageDirection, Outcome, RunEvent};
-use crate::failure::Refused;
+use crate::failure::{Failure, Refused};
 
 /// Who reads the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,20 @@ impl<W: Write> Sink<W> {
             done => done.context("cannot write to the standard output")?,
         }
         Ok(())
+    }
+
+    /// Writes the end of a run that came to nothing.
+    pub fn emit_failure(&mut self, failure: &Failure) -> Result<()> {
+        let (outcome, reason) = match failure {
+            Failure::Refused(refused) => {
+                let (refused, tee_result) = (refused.clone(), None);
+                self.emit(Duration::ZERO, &RunEvent::Refused { refused: refused.clone(), tee_result })?;
+                (Outcome::Refused, refused.sentence)
+            }
+            Failure::Trouble { error, .. } => (Outcome::Error, format!("{error:#}")),
+        };
+        let exit_code = failure.exit_code();
+        self.emit(Duration::ZERO, &RunEvent::Finished { outcome, exit_code, reason })
     }
 
     /// Whether the firmware has said this, as a part of a line or message.
@@ -130,13 +144,13 @@ fn sentence(event: &RunEvent) -> (&'static str, String) {
             (TEE, "no resource table: no trace, no messages".to_owned())
         }
         RunEvent::Carveout { name, region, address, size } => {
-            (LINUX, format!("carveout {name} at {address:#010x} in {region}, {size} bytes"))
+            (LINUX, format!("carveout {} at {address:#010x} in {region}, {size} bytes", name.escape_debug()))
         }
         RunEvent::TraceBuffer { name, address: Some(address), size } => {
-            (LINUX, format!("trace buffer {name} at {address:#010x}, {size} bytes"))
+            (LINUX, format!("trace buffer {} at {address:#010x}, {size} bytes", name.escape_debug()))
         }
         RunEvent::TraceBuffer { name, address: None, .. } => {
-            (LINUX, format!("trace buffer {name} lies in memory that Linux cannot read"))
+            (LINUX, format!("trace buffer {} lies in memory that Linux cannot read", name.escape_debug()))
         }
         RunEvent::Vring { vring, region, address, entries, notify_id } => (
             LINUX,
@@ -184,7 +198,10 @@ fn sentence(event: &RunEvent) -> (&'static str, String) {
                     lines += &format!("\n{name}: {value}");
                 }
             }
-            lines += &format!("\nTEE result: {tee_result}\nnext step: {next_step}");
+            if let Some(result) = tee_result {
+                lines += &format!("\nTEE result: {result}");
+            }
+            lines += &format!("\nnext step: {next_step}");
             (TEE, lines)
         }
         RunEvent::Expected { text } => (HOST, format!("expected {text:?}: heard")),
@@ -193,6 +210,7 @@ fn sentence(event: &RunEvent) -> (&'static str, String) {
                 Outcome::Done => "done",
                 Outcome::Refused => "refused",
                 Outcome::Failed => "failed",
+                Outcome::Error => "error",
             };
             (HOST, if reason.is_empty() { word.to_owned() } else { format!("{word}: {reason}") })
         }

@@ -27,6 +27,11 @@ impl MetadataCopy {
     /// Copies the metadata of the container in `image`.
     pub(crate) fn take<M: SharedMemory>(image: &M) -> Result<Self, Refusal> {
         let size = image.size() as u64;
+        if size < HEADER_SIZE as u64 {
+            return Err(Refusal::new(Reason::SizeMismatch)
+                .expected(Fact::Size(HEADER_SIZE as u64))
+                .found(Fact::Size(size)));
+        }
         let mut header = [0; HEADER_SIZE];
         image.read(0, &mut header).map_err(shared_refusal)?;
         let layout = Header::parse(&header).and_then(|header| header.layout(size)).map_err(Refusal::from)?;

@@ -83,16 +83,16 @@ reasons! {
     WrongSoc = 41, "wrong-soc", SECURITY, "the image was signed for another SoC", "load it on the SoC it was signed for, or sign with --target for this one";
     Rollback = 42, "rollback", SECURITY, "the image's security counter is lower than what this processor has already run", "load a newer image; the counter never goes down";
     NotBound = 43, "not-bound", SECURITY, "the strict policy wants the image to bind something that it does not", "sign with rproc sign and --target, without --plain";
-    MissingBootAddress = 44, "missing-boot-address", BAD_PARAMETERS, "the image does not say where its vector table is", "sign with --boot-address, or name the vector table's section .isr_vectors";
-    BootAddressOutside = 45, "boot-address-outside", ACCESS_DENIED, "the boot address lies outside what was loaded", "sign with the address of the vector table as --boot-address";
+    MissingBootAddress = 44, "missing-boot-address", BAD_PARAMETERS, "the image does not say where its vector table is", "sign with --boot-address, or without --plain from an ELF file whose vector table is section .isr_vectors";
+    BootAddressOutside = 45, "boot-address-outside", ACCESS_DENIED, "the boot address is not where this processor's firmware may begin", "sign with the address of the vector table as --boot-address";
     BootAddressAlignment = 46, "boot-address-alignment", BAD_PARAMETERS, "the boot address is not aligned as the processor needs it", "align the vector table to 128 bytes in the linker script";
     SecureBootUnsupported = 47, "secure-boot-unsupported", NOT_SUPPORTED, "the image wants to start in the processor's secure state, which is not supported", "build the firmware for the non-secure state, without TrustZone";
     BadResourceTable = 48, "bad-resource-table", BAD_FORMAT, "the firmware's resource table is malformed", "check the table: version 1, every offset and entry inside it";
-    AmbiguousResourceTable = 49, "ambiguous-resource-table", BAD_FORMAT, "the firmware's segments hold more than one resource table, and the image does not say which counts", "sign with rproc sign without --plain, which binds the table's address";
+    AmbiguousResourceTable = 49, "ambiguous-resource-table", BAD_FORMAT, "the firmware's segments hold more than one resource table, and the image does not say which counts", "keep one table: leave section .resource_table in one ELF file only; rproc sign without --plain then binds which one counts";
     // Sessions, states and resources.
     NotKernel = 60, "not-kernel", ACCESS_DENIED, "only the normal world's kernel may open this service", "use the remoteproc driver; processes cannot load firmware themselves";
     NotService = 61, "not-service", ACCESS_DENIED, "only the remoteproc Trusted Application may open the platform service", "use the remoteproc service instead";
-    UnknownProcessor = 62, "unknown-processor", NOT_SUPPORTED, "there is no processor with this id", "check reg in the device tree: 0 is the M4, 1 the M33, 2 the M0+";
+    UnknownProcessor = 62, "unknown-processor", NOT_SUPPORTED, "this platform does not drive a processor with this id", "check reg in the device tree: 0 is the M4, 1 the M33, 2 the M0+; docs/boards.md says which a board drives";
     AlreadyStarted = 63, "already-started", BAD_STATE, "the processor runs", "stop it first";
     NotLoaded = 64, "not-loaded", BAD_STATE, "no firmware is loaded", "load it first";
     NotStarted = 65, "not-started", BAD_STATE, "the processor does not run", "start it first";
