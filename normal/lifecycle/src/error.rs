@@ -8,6 +8,7 @@ use rproc_rpmsg::memory::Fault;
 use rproc_rpmsg::{SendError, vring};
 
 use crate::event::ChannelId;
+use crate::overlap::Overlap;
 use crate::resources::ResourceError;
 use crate::state::{IllegalTransition, State};
 use crate::table::MAXIMUM_TABLE;
@@ -61,6 +62,9 @@ pub enum Error<E: std::error::Error + 'static> {
     /// A wish of the resource table cannot be met.
     #[error("the resource table asks for what this board does not have: {0}")]
     Resources(#[from] ResourceError),
+    /// Two of its wishes want the same memory.
+    #[error("the resource table puts two things into one place: {0}")]
+    Overlap(#[from] Overlap),
     /// Memory that has to be shared with the processor is not reachable.
     #[error("{what} at {address:#x} cannot be reached from the normal world: {fault}")]
     Memory {

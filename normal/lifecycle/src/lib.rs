@@ -15,6 +15,7 @@ mod journal;
 mod link;
 mod loader;
 mod machine;
+mod overlap;
 mod remoteproc;
 mod resources;
 mod session;
@@ -31,6 +32,7 @@ pub use journal::MAXIMUM_KEPT_EVENTS;
 pub use link::MAXIMUM_CHANNELS;
 pub use loader::{Loader, TableLocation};
 pub use machine::{Crash, CrashKind, Machine, Mailbox, Wake};
+pub use overlap::Overlap;
 pub use remoteproc::{DETACH_LIMIT, Remoteproc, SHUTDOWN_LIMIT};
 pub use resources::{
     Buffers, Carveout, MAXIMUM_ENTRIES, MAXIMUM_TRACE, RPMSG_DEVICE, ResourceError, Resources, Trace, Vdev,

@@ -12,6 +12,7 @@ use crate::event::Event;
 use crate::link::{Link, mailbox};
 use crate::loader::TableLocation;
 use crate::machine::{Machine, Mailbox, Wake};
+use crate::overlap;
 use crate::resources::{Resources, Vdev};
 use crate::table::Table;
 use crate::trace::TraceReader;
@@ -47,6 +48,7 @@ impl Session {
         let entries = ResourceTable::parse(table.cached_mut())?.len();
         happened(Event::TableFound { address: location.address, size: location.size, entries });
         let resources = Resources::place(table.cached_mut(), description)?;
+        overlap::check(location, &resources)?;
         resources.report(&mut happened);
         let reader = |trace: &crate::resources::Trace| {
             trace.address.map(|address| TraceReader::new(address, trace.size))
