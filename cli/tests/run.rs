@@ -160,7 +160,11 @@ fn a_program_that_reads_json_always_learns_the_end() {
         (&["--board", "stm32mp215f-dk"], 1, "error"),
     ] {
         let (events, found) = events(arguments);
-        assert_eq!((found, &events.last().unwrap()["outcome"]), (code, &Value::from(outcome)), "{arguments:?}");
+        assert_eq!(
+            (found, &events.last().unwrap()["outcome"]),
+            (code, &Value::from(outcome)),
+            "{arguments:?}"
+        );
         assert_eq!(of(&events, "refused").len(), usize::from(code == 2));
     }
 }
