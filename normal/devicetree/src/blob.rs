@@ -373,16 +373,19 @@ mod tests {
     }
 
     #[test]
-    fn committed_example_is_what_its_source_compiles_to() {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bindings/examples/stm32mp257f-ev1.dts");
-        match compile(&std::fs::read_to_string(source).unwrap()) {
-            Some(compiled) => assert!(
-                compiled == EXAMPLE,
-                "stm32mp257f-ev1.dtb is stale: rebuild it with the command in bindings/README.md"
-            ),
-            None => eprintln!(
-                "SKIPPED: dtc is not installed, the committed blob was not compared with its source"
-            ),
+    fn committed_examples_are_what_their_sources_compile_to() {
+        for name in ["stm32mp257f-ev1", "stm32mp215f-dk"] {
+            let file = |extension: &str| format!("{}/{name}.{extension}", crate::testing::EXAMPLES);
+            let committed = std::fs::read(file("dtb")).unwrap();
+            match compile(&std::fs::read_to_string(file("dts")).unwrap()) {
+                Some(compiled) => assert!(
+                    compiled == committed,
+                    "{name}.dtb is stale: rebuild it with the command in bindings/README.md"
+                ),
+                None => {
+                    eprintln!("SKIPPED: dtc is not installed, {name}.dtb was not compared with its source")
+                }
+            }
         }
     }
 

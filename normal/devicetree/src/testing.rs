@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+/// Where the example trees are.
+pub(crate) const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bindings/examples");
 /// The compiled example tree.
 pub(crate) const EXAMPLE: &[u8] = include_bytes!("../../../bindings/examples/stm32mp257f-ev1.dtb");
 
@@ -45,7 +47,7 @@ pub(crate) fn tree_blob(properties: &[(&str, &[u8])]) -> Vec<u8> {
 /// Compiles a source as bindings/README.md says, or gives nothing when `dtc` is not installed.
 pub(crate) fn compile(source: &str) -> Option<Vec<u8>> {
     let mut command = Command::new("dtc");
-    command.args(["-q", "-I", "dts", "-O", "dtb", "-"]);
+    command.args(["-q", "-I", "dts", "-O", "dtb", "-i", EXAMPLES, "-"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = match command.spawn() {
         Ok(child) => child,
