@@ -1,16 +1,9 @@
-//! What the service in the secure world has room for (`secure/service`), so that nothing is signed that it cannot take.
+//! The service's limits on metadata, checked before anything is signed or verified in vain.
 
 use rproc_abi::Refusal;
 use rproc_abi::refusal::{Fact, Reason};
 
-/// The largest TLV area, in bytes: about 1000 segments.
-pub const TLVS: u64 = 64 << 10;
-/// The largest signature, in bytes: RSA-4096.
-pub const SIGNATURE: u64 = 512;
-/// The largest table of program headers, section headers or section names of an ELF file, in bytes.
-pub const ELF_TABLE: u64 = 64 << 10;
-/// The largest resource table, in bytes.
-pub const RESOURCE_TABLE: u64 = 4096;
+pub use rproc_service::limits::{ELF_TABLE, RESOURCE_TABLE, SIGNATURE, TLVS};
 
 /// Checks a size of metadata against one of these limits.
 ///

@@ -9,12 +9,8 @@ use rproc_image::{
     AuthError, Authenticated, HEADER_SIZE, Header, Metadata, Sha256, SignatureAlgorithm, Verifier,
 };
 
+use crate::limits;
 use crate::platform::{Platform, PlatformClient};
-
-/// The largest TLV area: a table of 900 segments with room for the rest.
-const TLVS_LIMIT: u64 = 64 * 1024;
-/// The largest signature: RSA-4096.
-const SIGNATURE_LIMIT: u64 = 512;
 
 /// Header, TLVs and signature, copied; nothing in it is authenticated yet.
 pub(crate) struct MetadataCopy {
@@ -43,8 +39,8 @@ impl MetadataCopy {
         };
         let tlvs_len = layout.header_and_tlvs.end - HEADER_SIZE as u64;
         let signature_len = layout.signature.end - layout.signature.start;
-        limit(TLVS_LIMIT, tlvs_len)?;
-        limit(SIGNATURE_LIMIT, signature_len)?;
+        limit(limits::TLVS, tlvs_len)?;
+        limit(limits::SIGNATURE, signature_len)?;
         let mut header_and_tlvs = zeroed(HEADER_SIZE + tlvs_len as usize)?;
         let (head, tlvs) = header_and_tlvs.split_at_mut(HEADER_SIZE);
         // The header is not read again: the layout that was checked is that of the copy.

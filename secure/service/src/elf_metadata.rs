@@ -8,9 +8,7 @@ use rproc_elf::{Header, MetadataLayout};
 use rproc_image::{HashEntry, HashTable, Image, Sha256};
 
 use crate::container::{shared_refusal, zeroed};
-
-/// The largest section-header table: 1,600 sections, far more than firmware has.
-const SECTION_HEADERS_LIMIT: u64 = 64 * 1024;
+use crate::limits;
 
 /// The entries of the signed table that belong to one image, proved to be that image's own program headers.
 pub(crate) struct ElfHead<'a> {
@@ -89,9 +87,9 @@ impl<M: SharedMemory> Elf<'_, M> {
 
     fn copy(&self, range: core::ops::Range<u64>) -> Result<Vec<u8>, Refusal> {
         let size = range.end.saturating_sub(range.start);
-        if size > SECTION_HEADERS_LIMIT {
+        if size > limits::ELF_TABLE {
             return Err(Refusal::new(Reason::MetadataTooLarge)
-                .expected(Fact::Size(SECTION_HEADERS_LIMIT))
+                .expected(Fact::Size(limits::ELF_TABLE))
                 .found(Fact::Size(size))
                 .at(self.place));
         }

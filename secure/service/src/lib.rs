@@ -11,6 +11,7 @@ extern crate alloc;
 mod container;
 mod coredump;
 mod elf_metadata;
+pub mod limits;
 mod loader;
 mod observer;
 mod plan;

@@ -7,11 +7,9 @@ use rproc_elf::resource_table::{ResourceTable, layout::HEADER_SIZE, probe};
 use rproc_image::{Authenticated, BoundResourceTable, TlvKind};
 
 use crate::container::zeroed;
+use crate::limits;
 use crate::plan::{LoadPlan, PlannedSegment};
 use crate::platform::{Platform, PlatformClient};
-
-/// The largest resource table that is accepted.
-const TABLE_LIMIT: u64 = 4096;
 
 /// A table that was found, and how.
 #[derive(Clone, Copy)]
@@ -33,9 +31,9 @@ pub(crate) fn find<P: PlatformClient>(
         Some(BoundResourceTable::At { address, size }) => {
             let (address, size) = (u64::from(address), u64::from(size));
             let range = Fact::Range { start: address, size };
-            if size > TABLE_LIMIT {
+            if size > limits::RESOURCE_TABLE {
                 return Err(Refusal::new(Reason::BadResourceTable)
-                    .expected(Fact::Size(TABLE_LIMIT))
+                    .expected(Fact::Size(limits::RESOURCE_TABLE))
                     .found(range)
                     .at(at));
             }
@@ -99,10 +97,10 @@ fn search<P: PlatformClient>(
     found: &mut Option<(u64, u64)>,
 ) -> Result<(), Refusal> {
     const STEP: u64 = 4096;
-    let mut window = zeroed((STEP + TABLE_LIMIT) as usize)?;
+    let mut window = zeroed((STEP + limits::RESOURCE_TABLE) as usize)?;
     let mut start = 0;
     while start < segment.file_size {
-        let len = (segment.file_size - start).min(STEP + TABLE_LIMIT) as usize;
+        let len = (segment.file_size - start).min(STEP + limits::RESOURCE_TABLE) as usize;
         let bytes = window.get_mut(..len).unwrap_or_default();
         if !read(platform, segment.address + start, bytes)? {
             // No table is better than one that nobody vouches for.
