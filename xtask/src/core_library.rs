@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::str::FromStr;
 
+use crate::debian::{PrivateApt, unpack_all};
+use crate::process::output;
+
 /// A place that `core` can come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
@@ -187,85 +190,19 @@ fn debian(scratch: &Path, download: bool) -> Result<PathBuf> {
         bail!("not downloaded; `--core debian` would download rust-src {version}");
     }
     fs::create_dir_all(scratch)?;
-    let apt = PrivateApt::new(scratch.join("apt"))?;
-    apt.get(&["update"], scratch)?;
-    let listed = output(apt.command("apt-cache").args(["madison", "rust-src"]))?;
+    let apt = PrivateApt::new(scratch.join("apt"), "amd64")?;
+    apt.update()?;
     let wanted = format!("{version}+");
-    let package = listed
-        .lines()
-        .filter_map(|line| line.split('|').nth(1).map(str::trim))
-        .find(|found| found.starts_with(&wanted))
-        .with_context(|| format!("no suite has rust-src {version}; what there is:\n{listed}"))?;
-    apt.get(&["download", &format!("rust-src={package}")], scratch)?;
-    let archive = fs::read_dir(scratch)?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.starts_with("rust-src_") && name.ends_with(".deb")
-        })
-        .context("apt-get said it downloaded rust-src, but there is no such file")?;
+    let package = apt.newest("rust-src", |found| found.starts_with(&wanted))?;
+    let downloaded = scratch.join("rust-src.download");
+    apt.download(&[format!("rust-src={package}")], &downloaded)?;
     fs::create_dir_all(&unpacked)?;
-    output(Command::new("dpkg-deb").arg("-x").arg(&archive).arg(&unpacked))?;
-    fs::remove_file(&archive)?;
+    unpack_all(&downloaded, &unpacked)?;
+    fs::remove_dir_all(&downloaded)?;
     if !library.join("core").is_dir() {
         bail!("the package rust-src {package} has no usr/src/rustc-{version}/library/core");
     }
     Ok(library)
-}
-
-/// apt with lists, cache and sources of its own.
-struct PrivateApt {
-    folder: PathBuf,
-}
-
-impl PrivateApt {
-    const SUITES: [&str; 4] = ["trixie", "trixie-backports", "forky", "sid"];
-
-    fn new(folder: PathBuf) -> Result<Self> {
-        for part in ["lists/partial", "cache/archives/partial"] {
-            fs::create_dir_all(folder.join(part))?;
-        }
-        let targets = ["indextargets", "--format", "$(REPO_URI) $(LABEL)", "Created-By: Packages"];
-        let repositories = output(Command::new("apt-get").args(targets))?;
-        let mirror = repositories
-            .lines()
-            .find_map(|line| line.strip_suffix(" Debian"))
-            .context("the machine's apt knows no Debian mirror")?;
-        let sources: String =
-            Self::SUITES.iter().map(|suite| format!("deb {mirror} {suite} main\n")).collect();
-        fs::write(folder.join("sources.list"), sources)?;
-        fs::write(folder.join("status"), "")?;
-        Ok(Self { folder })
-    }
-
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        for (option, place) in [
-            ("Dir::Etc::sourcelist", "sources.list"),
-            ("Dir::State::Lists", "lists"),
-            ("Dir::Cache", "cache"),
-            ("Dir::State::status", "status"),
-        ] {
-            command.arg("-o").arg(format!("{option}={}", self.folder.join(place).display()));
-        }
-        command.args(["-o", "Dir::Etc::sourceparts=/dev/null", "-o", "Debug::NoLocking=1", "-q"]);
-        command
-    }
-
-    fn get(&self, arguments: &[&str], folder: &Path) -> Result<String> {
-        output(self.command("apt-get").args(arguments).current_dir(folder))
-    }
-}
-
-/// What a command prints, without the last line break; its complaint if it fails.
-pub fn output(command: &mut Command) -> Result<String> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().with_context(|| format!("{name} cannot be run"))?;
-    if !output.status.success() {
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        bail!("{name} failed ({}): {}", output.status, complaint.trim_end());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
 }
 
 #[cfg(test)]

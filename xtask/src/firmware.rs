@@ -3,7 +3,8 @@
 mod built_with;
 mod compile;
 
-use crate::core_library::{self, CoreLibrary, Origin, output};
+use crate::core_library::{self, CoreLibrary, Origin};
+use crate::process::output;
 use crate::repository;
 use anyhow::{Context, Result, bail};
 use built_with::BuiltWith;

@@ -1,7 +1,10 @@
 //! Chores of this repository: `cargo xtask <chore>`.
 
 mod core_library;
+mod debian;
 mod firmware;
+mod process;
+mod system;
 
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -14,7 +17,13 @@ usage: cargo xtask <chore>
       builds the sample firmware into firmware/elf/; with --check, says whether what is there is what the sources give.
       --core says where the Cortex-M's core library comes from; only `debian` may download one. Without it, of those on this
       machine the one that built the stored files is taken, else the first. Bytes are compared only when the compilers are those
-      that built the stored files; otherwise --check builds, says so, and succeeds.";
+      that built the stored files; otherwise --check builds, says so, and succeeds.
+
+  system [--shell] [--only BOOT] [--cycles N] [--linux VERSION] [--update] [--record]
+      builds TF-A, OP-TEE and the guest from Debian's packages, boots them under QEMU with the virtual board beside, and runs the
+      system tests. --shell leaves you in the booted Linux with rproc on the path. --only runs one boot; --cycles (1000) is how
+      often firmware is loaded, started, stopped and released; --linux takes this kernel version instead of the newest;
+      --update asks Debian for versions again; --record writes docs/system-results.md.";
 
 fn main() -> ExitCode {
     if let Some(status) = firmware::run_as_rustc_wrapper() {
@@ -33,6 +42,7 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<()> {
     match arguments {
         [chore, options @ ..] if chore == "firmware" => firmware::run(&firmware::Options::parse(options)?),
+        [chore, options @ ..] if chore == "system" => system::run(&system::Options::parse(options)?),
         [] => bail!("no chore given\n{HELP}"),
         [chore, ..] if chore == "help" || chore == "--help" => {
             println!("{HELP}");

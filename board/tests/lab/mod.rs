@@ -4,6 +4,7 @@
 
 pub mod bench;
 pub mod elf;
+pub mod export;
 pub mod forge;
 
 use std::ops::Range;
@@ -35,6 +36,7 @@ pub struct Lab {
     pub board: Board,
     pub tee: Arc<HostTee>,
     pub service: RemoteprocService<Arc<HostTee>>,
+    policy: Policy,
 }
 
 /// A board with the strict policy, and the good image that it takes.
@@ -58,7 +60,7 @@ impl Lab {
         };
         let tee = Arc::new(HostTee::new(board.bus().clone(), config));
         let service = RemoteprocService::open(tee.clone(), Login::ReeKernel, M33).unwrap();
-        Self { board, tee, service }
+        Self { board, tee, service, policy }
     }
 
     pub fn linux(&self) -> Port {
@@ -81,6 +83,9 @@ impl Lab {
             Err(refusal) => refusal,
         };
         self.assert_clean();
+        if self.policy == Policy::Strict {
+            export::refused(image, &refusal);
+        }
         refusal
     }
 

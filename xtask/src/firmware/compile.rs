@@ -1,7 +1,8 @@
 //! How the firmware is compiled, to the same bytes wherever the repository lies.
 
 use super::{C_COMPILER, C_PROGRAM, PROGRAMS, TARGET};
-use crate::core_library::{CoreLibrary, output};
+use crate::core_library::CoreLibrary;
+use crate::process::output;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,198 @@
+//! `cargo xtask system`: the same software on real TF-A, OP-TEE and Linux under QEMU, with the virtual board beside it.
+
+mod build;
+mod cache;
+mod host;
+mod images;
+mod machine;
+mod packages;
+mod report;
+mod rootfs;
+mod suites;
+mod tree;
+
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::repository;
+use build::Builder;
+use cache::{Cache, Inputs};
+use machine::Boot;
+use packages::{Packages, Wishes};
+use report::Report;
+use suites::{Plan, Planned};
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Options {
+    shell: bool,
+    wishes: Wishes,
+    only: Option<String>,
+    cycles: u32,
+    record: bool,
+}
+
+impl Options {
+    /// From the words after `system`.
+    pub fn parse(words: &[String]) -> Result<Self> {
+        let mut options =
+            Self { shell: false, wishes: Wishes::default(), only: None, cycles: 1000, record: false };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let mut value = || words.next().with_context(|| format!("{word} wants a value"));
+            match word.as_str() {
+                "--shell" => options.shell = true,
+                "--update" => options.wishes.update = true,
+                "--record" => options.record = true,
+                "--linux" => options.wishes.linux = Some(value()?.clone()),
+                "--only" => options.only = Some(value()?.clone()),
+                "--cycles" => {
+                    let number = value()?;
+                    options.cycles =
+                        number.parse().with_context(|| format!("--cycles wants a number, not {number}"))?;
+                }
+                _ => bail!("`system` has no option {word}"),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Where everything is kept: `target/system`, or what `RPROC_SYSTEM_CACHE` names.
+fn cache_folder() -> PathBuf {
+    std::env::var_os("RPROC_SYSTEM_CACHE")
+        .map_or_else(|| repository().join("target/system"), |folder| repository().join(folder))
+}
+
+/// Builds the system and runs its tests, or leaves a person in it.
+pub fn run(options: &Options) -> Result<()> {
+    let begun = Instant::now();
+    let folder = cache_folder();
+    let cache = Cache::open(folder.clone())?;
+    host::check(&folder)?;
+    println!("packages, in {}", folder.display());
+    let packages = Packages::get(&cache, &options.wishes)?;
+    for (name, version) in &packages.versions {
+        println!("  {name} {version}");
+    }
+    println!("builds");
+    let builder = Builder { cache: &cache, packages: &packages };
+    let rproc = builder.host_program()?;
+    let images = images::make(&cache, &packages, &rproc)?;
+    let plan = Plan { builder, images };
+    let runner = Runner { cache: &cache, packages: &packages, rproc: &rproc };
+    if options.shell {
+        let planned = plan.shell()?;
+        return runner.with_boot(&planned, |boot| boot.shell());
+    }
+    let mut boots = plan.boots(options.cycles)?;
+    boots.extend(plan.measurements()?);
+    if let Some(only) = &options.only {
+        let names: Vec<&str> = boots.iter().map(|boot| boot.name).collect();
+        if !names.contains(&only.as_str()) {
+            bail!("no boot is called {only}; there are: {}", names.join(", "));
+        }
+        boots.retain(|boot| boot.name == only);
+    }
+    println!("boots, after {} s", begun.elapsed().as_secs());
+    let mut report = Report::default();
+    for planned in &boots {
+        runner.run(planned, &mut report)?;
+    }
+    conclude(&report, &packages, begun, options.record)
+}
+
+struct Runner<'a> {
+    cache: &'a Cache,
+    packages: &'a Packages,
+    rproc: &'a Path,
+}
+
+impl Runner<'_> {
+    fn with_boot<T>(&self, planned: &Planned, run: impl FnOnce(&Boot<'_>) -> Result<T>) -> Result<T> {
+        let logs = self.cache.place("boots").join(planned.name);
+        fs::create_dir_all(&logs)?;
+        let initrd = logs.join("initrd.cpio");
+        rootfs::make(self.packages, &planned.extra, &initrd)?;
+        let inputs = Inputs::new().file(&planned.flash)?.text(format!("{:?}", self.packages.versions));
+        let tree = self
+            .cache
+            .entry("build/virt.dtb", &inputs, |file| tree::make(&self.packages.qemu, &planned.flash, file))?;
+        let kernel = self.packages.linux_image()?;
+        run(&Boot {
+            qemu: &self.packages.qemu,
+            flash: &planned.flash,
+            kernel: &kernel,
+            initrd: &initrd,
+            tree: &tree,
+            logs: &logs,
+            board: planned.board.then_some(self.rproc),
+            limit: planned.limit,
+        })
+    }
+
+    fn run(&self, planned: &Planned, report: &mut Report) -> Result<()> {
+        let outcome = self
+            .with_boot(planned, |boot| boot.run())
+            .with_context(|| format!("the boot `{}`", planned.name))?;
+        let before = report.tests.len();
+        report.add(planned.name, &outcome.console, planned.suites);
+        let failed = report.tests.iter().skip(before).filter(|test| test.failure.is_some()).count();
+        let run = report.tests.len() - before;
+        println!(
+            "  {:<34} {:>4} tests, {failed} failed, {:.1} s",
+            planned.name,
+            run,
+            outcome.took.as_secs_f64()
+        );
+        Ok(())
+    }
+}
+
+fn conclude(report: &Report, packages: &Packages, begun: Instant, record: bool) -> Result<()> {
+    println!("\n{}\n{}", report.table(), report.figures());
+    for test in report.failures() {
+        println!("FAILED {}: {}", test.name, test.failure.as_deref().unwrap_or_default());
+    }
+    let failed = report.failures().count();
+    if failed > 0 {
+        bail!("{failed} of {} system tests failed", report.tests.len());
+    }
+    if report.tests.is_empty() {
+        bail!("no test ran");
+    }
+    println!("{} system tests passed in {} s", report.tests.len(), begun.elapsed().as_secs());
+    if record {
+        let versions: String =
+            packages.versions.iter().map(|(name, version)| format!("| {name} | {version} |\n")).collect();
+        let text = format!(
+            "# The system tests, as last recorded\n\nWritten by `cargo xtask system --record`; do not edit.\n\n\
+             | package | version |\n|---|---|\n{versions}\n{}\n{}",
+            report.table(),
+            report.figures()
+        );
+        fs::write(repository().join("docs/system-results.md"), text)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn options_are_read_and_others_refused() {
+        let options = Options::parse(&words("--shell --linux 7.3.4 --cycles 5")).unwrap();
+        assert!(options.shell && options.cycles == 5);
+        assert_eq!(options.wishes.linux.as_deref(), Some("7.3.4"));
+        assert!(Options::parse(&words("--cycles many")).unwrap_err().to_string().contains("many"));
+        assert!(Options::parse(&words("--only")).unwrap_err().to_string().contains("wants a value"));
+        assert!(Options::parse(&words("--fast")).is_err());
+    }
+}

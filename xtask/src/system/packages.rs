@@ -1,0 +1,274 @@
+//! Everything that comes from Debian, resolved to versions once, fetched and unpacked.
+
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::cache::{Cache, Inputs};
+use crate::debian::{PrivateApt, files, unpack, unpack_all};
+
+/// The first Linux whose OP-TEE driver and TEE bus are as docs/protocol.md says.
+const OLDEST_LINUX: (u32, u32) = (7, 0);
+
+/// The unpacked packages.
+pub struct Packages {
+    /// Package, version, in the order in which they were resolved.
+    pub versions: Vec<(String, String)>,
+    /// QEMU with everything that it needs, run through its own dynamic linker.
+    pub qemu: PathBuf,
+    /// `usr/lib/modules/<version>` with `vmlinuz` (a plain arm64 Image) and the modules.
+    pub kernel: PathBuf,
+    /// OP-TEE as Debian builds it, and its development kits.
+    pub optee: PathBuf,
+    /// arm64 programs and libraries for the guest.
+    pub guest: PathBuf,
+    /// OP-TEE's sources.
+    pub optee_sources: PathBuf,
+    /// TF-A's sources.
+    pub tfa_sources: PathBuf,
+}
+
+/// What is wanted of Debian beyond the newest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// A Linux version, such as `7.3.4`; the newest of trixie-backports without.
+    pub linux: Option<String>,
+    /// Resolve versions anew, although the last run's are still there.
+    pub update: bool,
+}
+
+/// The platform of Debian's `optee-os` that runs on QEMU's `virt`.
+pub const PLATFORM: &str = "vexpress-qemu_armv8a";
+/// TF-A of trixie: later ones of sid had no sources when this was written.
+const TFA: &str = "2.12.1+dfsg";
+
+const OPTEE: [&str; 2] = ["optee-os", "optee-os-dev"];
+const GUEST: [&str; 5] = ["busybox-static", "tee-supplicant", "libteec2", "libc6", "libgcc-s1"];
+
+impl Packages {
+    /// Resolves, fetches and unpacks whatever is not there yet.
+    pub fn get(cache: &Cache, wishes: &Wishes) -> Result<Self> {
+        let record = cache.place("packages/versions");
+        let known = fs::read_to_string(&record).ok().map(|text| parse(&text)).filter(|versions| {
+            let linux = version_of(versions, "linux-binary");
+            let wanted =
+                wishes.linux.as_deref().is_none_or(|wish| linux.is_some_and(|it| it.starts_with(wish)));
+            !wishes.update && !versions.is_empty() && wanted
+        });
+        let apt = PrivateApt::new(cache.place("apt"), "amd64,arm64")?;
+        let versions = match known {
+            Some(versions) => versions,
+            None => {
+                println!("  asking Debian for versions");
+                apt.update().context("Debian's lists of packages could not be fetched")?;
+                let versions = resolve(&apt, wishes)?;
+                fs::create_dir_all(cache.place("packages"))?;
+                fs::write(&record, print(&versions))?;
+                versions
+            }
+        };
+        Fetch { apt, cache, versions: &versions }
+            .all()
+            .map(|parts| Self { versions: versions.clone(), ..parts })
+    }
+
+    /// The kernel's release, as `uname -r` says it.
+    pub fn linux_release(&self) -> Result<String> {
+        version_of(&self.versions, "linux-release")
+            .map(str::to_owned)
+            .context("no kernel release is recorded")
+    }
+
+    /// The kernel image.
+    pub fn linux_image(&self) -> Result<PathBuf> {
+        Ok(self.modules()?.join("vmlinuz"))
+    }
+
+    /// The folder of the kernel's modules.
+    pub fn modules(&self) -> Result<PathBuf> {
+        Ok(self.kernel.join("usr/lib/modules").join(self.linux_release()?))
+    }
+
+    /// Debian's kit for building Trusted Applications.
+    pub fn ta_kit(&self) -> PathBuf {
+        self.optee.join("usr/lib/optee-os-dev").join(PLATFORM)
+    }
+
+    /// The images of Debian's own build of OP-TEE.
+    pub fn ready_optee(&self) -> PathBuf {
+        self.optee.join("usr/lib/optee").join(PLATFORM)
+    }
+}
+
+fn version_of<'a>(versions: &'a [(String, String)], package: &str) -> Option<&'a str> {
+    versions.iter().find(|(name, _)| name == package).map(|(_, version)| version.as_str())
+}
+
+fn parse(text: &str) -> Vec<(String, String)> {
+    text.lines().filter_map(|line| line.split_once(' ')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
+}
+
+fn print(versions: &[(String, String)]) -> String {
+    versions.iter().map(|(name, version)| format!("{name} {version}\n")).collect()
+}
+
+fn resolve(apt: &PrivateApt, wishes: &Wishes) -> Result<Vec<(String, String)>> {
+    let mut versions = Vec::new();
+    let mut add = |name: &str, version: String| versions.push((name.to_owned(), version));
+    add(
+        "qemu-system-arm",
+        apt.newest("qemu-system-arm", |version| version.contains("bpo") && at_least(version, 11, 1))
+            .context("QEMU's vfio-user device came with 11.1")?,
+    );
+    let linux = apt.newest("linux-image-arm64:arm64", |version| match &wishes.linux {
+        Some(wish) => version.starts_with(wish.as_str()),
+        None => version.contains("bpo"),
+    })?;
+    if !at_least(&linux, OLDEST_LINUX.0, OLDEST_LINUX.1) {
+        bail!(
+            "Linux {linux} is too old: its OP-TEE driver differs; take {}.{} or later",
+            OLDEST_LINUX.0,
+            OLDEST_LINUX.1
+        );
+    }
+    let depends = apt.depends("linux-image-arm64:arm64", &linux)?;
+    let release = depends
+        .split([',', ' '])
+        .find_map(|word| {
+            word.strip_prefix("linux-image-").filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        })
+        .with_context(|| format!("linux-image-arm64 {linux} names no kernel: {depends}"))?;
+    add("linux-binary", linux);
+    add("linux-release", release.to_owned());
+    let optee = apt.newest("optee-os:arm64", |version| at_least(version, 4, 10))?;
+    add("optee-os", optee);
+    add(
+        "arm-trusted-firmware",
+        apt.newest("arm-trusted-firmware:arm64", |version| version.starts_with(TFA))?,
+    );
+    for name in GUEST {
+        add(name, apt.newest(&format!("{name}:arm64"), |_| true)?);
+    }
+    Ok(versions)
+}
+
+/// Whether a Debian version (`[epoch:]major.minor…`) is at least this one.
+fn at_least(version: &str, major: u32, minor: u32) -> bool {
+    let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
+    let mut numbers =
+        upstream.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
+}
+
+struct Fetch<'a> {
+    apt: PrivateApt,
+    cache: &'a Cache,
+    versions: &'a [(String, String)],
+}
+
+impl Fetch<'_> {
+    fn all(&self) -> Result<Packages> {
+        let linux = self.version("linux-binary")?;
+        let release = self.version("linux-release")?;
+        let linux_packages: Vec<String> =
+            ["binary", "modules"].map(|part| format!("linux-{part}-{release}:arm64={linux}")).to_vec();
+        let optee = self.version("optee-os")?;
+        let optee_packages: Vec<String> = OPTEE.map(|name| format!("{name}:arm64={optee}")).to_vec();
+        let guest_packages: Vec<String> = GUEST
+            .iter()
+            .map(|name| Ok(format!("{name}:arm64={}", self.version(name)?)))
+            .collect::<Result<_>>()?;
+        Ok(Packages {
+            versions: Vec::new(),
+            qemu: self.qemu()?,
+            kernel: self.unpacked("packages/linux", &linux_packages)?,
+            optee: self.unpacked("packages/optee", &optee_packages)?,
+            guest: self.unpacked("packages/guest", &guest_packages)?,
+            optee_sources: self.sources("packages/optee-sources", "optee-os", optee)?,
+            tfa_sources: self.sources(
+                "packages/tfa-sources",
+                "arm-trusted-firmware",
+                self.version("arm-trusted-firmware")?,
+            )?,
+        })
+    }
+
+    fn version(&self, package: &str) -> Result<&str> {
+        version_of(self.versions, package).with_context(|| {
+            format!(
+                "the record of versions does not name {package}; `cargo xtask system --update` makes it anew"
+            )
+        })
+    }
+
+    fn qemu(&self) -> Result<PathBuf> {
+        let version = self.version("qemu-system-arm")?;
+        self.cache.entry("packages/qemu", &Inputs::new().text(version), |tree| {
+            let packages = self.cache.place("packages/qemu.debs");
+            self.apt.download_with_dependencies(
+                &format!("qemu-system-arm={version}"),
+                "trixie-backports",
+                &packages,
+            )?;
+            unpack_all(&packages, tree)?;
+            Ok(fs::remove_dir_all(&packages)?)
+        })
+    }
+
+    fn unpacked(&self, name: &str, packages: &[String]) -> Result<PathBuf> {
+        self.cache.entry(name, &Inputs::new().text(packages.join(" ")), |tree| {
+            let downloaded = self.cache.place(&format!("{name}.debs"));
+            self.apt.download(packages, &downloaded)?;
+            for package in files(&downloaded, ".deb")? {
+                unpack(&package, tree)?;
+            }
+            Ok(fs::remove_dir_all(&downloaded)?)
+        })
+    }
+
+    fn sources(&self, name: &str, package: &str, version: &str) -> Result<PathBuf> {
+        self.cache.entry(name, &Inputs::new().text(version), |tree| {
+            let downloaded = self.cache.place(&format!("{name}.download"));
+            if downloaded.exists() {
+                fs::remove_dir_all(&downloaded)?;
+            }
+            let sources = self.apt.source(package, version, &downloaded)?;
+            fs::rename(sources, tree)?;
+            Ok(fs::remove_dir_all(&downloaded)?)
+        })
+    }
+}
+
+/// The command that runs QEMU from its unpacked packages, with no change to the host.
+pub fn qemu(tree: &Path) -> std::process::Command {
+    let mut command = std::process::Command::new("setpriv");
+    // Whatever becomes of this process, QEMU does not outlive it.
+    command.args(["--pdeathsig", "KILL", "--"]);
+    command.arg(tree.join("usr/lib64/ld-linux-x86-64.so.2"));
+    command.arg("--library-path").arg(tree.join("usr/lib/x86_64-linux-gnu"));
+    command.arg(tree.join("usr/bin/qemu-system-aarch64"));
+    command.arg("-L").arg(tree.join("usr/share/qemu"));
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_compared_as_numbers() {
+        assert!(at_least("1:11.1.3+ds-1~bpo13+1", 11, 1));
+        assert!(at_least("7.3.4-1~bpo13+1", 7, 0));
+        assert!(!at_least("1:10.0.13+ds-0+deb13u1", 11, 1));
+        assert!(!at_least("6.12.117-1", 7, 0));
+        assert!(at_least("4.10.0-2", 4, 10) && !at_least("4.5.0-2", 4, 10));
+        assert!(!at_least("", 1, 0));
+    }
+
+    #[test]
+    fn a_record_of_versions_survives_its_file() {
+        let versions = vec![("qemu".to_owned(), "1:11.1".to_owned()), ("linux".to_owned(), "7.3".to_owned())];
+        assert_eq!(parse(&print(&versions)), versions);
+        assert_eq!(version_of(&versions, "linux"), Some("7.3"));
+    }
+}

@@ -1,0 +1,205 @@
+//! The boots: which OP-TEE, which TA, what the guest runs, and what the host checks afterwards.
+
+use anyhow::Result;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::build::{Builder, CoreSettings, TA_UUID, Ta, TaSettings};
+use super::images::{Images, upstream_ta};
+use super::rootfs::{Extra, TA_FOLDER};
+
+/// Debian's configuration.
+pub const PLAIN: CoreSettings = CoreSettings { name: "plain", crypto_extensions: false };
+/// With Arm's crypto extensions.
+pub const EXTENSIONS: CoreSettings = CoreSettings { name: "extensions", crypto_extensions: true };
+
+const EARLY: TaSettings = TaSettings { name: "early", enumeration: "always", policy: "strict", features: "" };
+const SUPPLICANT: TaSettings =
+    TaSettings { name: "supplicant", enumeration: "supplicant", policy: "strict", features: "" };
+const FILE: TaSettings = TaSettings {
+    name: "file",
+    enumeration: "never",
+    policy: "compatible",
+    features: "fault-injection,heap-report",
+};
+
+/// The feature of the platform service that loads as a straightforward one in C does.
+const REFERENCE: &str = "reference-place";
+/// The feature of the platform service that hashes with the core's functions.
+const CORE_HASH: &str = "core-hash";
+
+const SUPPLICANT_START: &str = "tee-supplicant -d\nsleep 0.5\n";
+
+/// One boot of the plan.
+pub struct Planned {
+    /// Its name, which begins the names of its results.
+    pub name: &'static str,
+    /// TF-A with OP-TEE.
+    pub flash: PathBuf,
+    /// Files and script of the guest.
+    pub extra: Extra,
+    /// The suites that must come to their end.
+    pub suites: &'static [&'static str],
+    /// The longest it may take.
+    pub limit: Duration,
+    /// Whether the virtual board is part of the machine.
+    pub board: bool,
+}
+
+/// Makes what the boots need and gives them in order.
+pub struct Plan<'a> {
+    /// What builds.
+    pub builder: Builder<'a>,
+    /// The signed images.
+    pub images: Images,
+}
+
+impl Plan<'_> {
+    /// The boot for a person: our TA early, everything at hand.
+    pub fn shell(&self) -> Result<Planned> {
+        let ta = self.builder.ta(&EARLY)?;
+        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, "rproc tee list")?;
+        extra.shell = true;
+        Ok(Planned { name: "shell", flash, extra, suites: &[], limit: Duration::MAX, board: true })
+    }
+
+    /// All boots of the tests.
+    pub fn boots(&self, cycles: u32) -> Result<Vec<Planned>> {
+        Ok(vec![self.bare()?, self.early(cycles)?, self.supplicant()?, self.file()?, self.upstream()?])
+    }
+
+    /// The boots that measure LOAD: each pairing of a TA with a platform service.
+    pub fn measurements(&self) -> Result<Vec<Planned>> {
+        let ours = self.builder.ta(&FILE)?.file;
+        let upstream = upstream_ta(self.builder.packages);
+        let mut boots = Vec::new();
+        for (name, ta, features, core) in [
+            ("ours", &ours, "", PLAIN),
+            ("upstream", &upstream, "", PLAIN),
+            ("upstream-on-reference", &upstream, REFERENCE, PLAIN),
+            ("extensions-ours", &ours, CORE_HASH, EXTENSIONS),
+            ("extensions-upstream-on-reference", &upstream, REFERENCE, EXTENSIONS),
+        ] {
+            let flash = self.flash(name, features, &core, None)?;
+            let login = if ta == &ours { "group:0" } else { "public" };
+            let script =
+                format!("{SUPPLICANT_START}rproc-guest run performance /images/performance --login {login}");
+            let extra = self.extra(&[("performance", &self.images.performance)], Some(ta), &script)?;
+            boots.push(Planned {
+                name,
+                flash,
+                extra,
+                suites: &["performance"],
+                limit: Duration::from_secs(180),
+                board: true,
+            });
+        }
+        Ok(boots)
+    }
+
+    /// Debian's OP-TEE as it is: how long a boot takes without us, and a TA without its platform service.
+    fn bare(&self) -> Result<Planned> {
+        let flash = self.builder.flash("bare", &PLAIN, None, None)?;
+        let ta = self.builder.ta(&FILE)?.file;
+        let script = format!("{SUPPLICANT_START}rproc-guest run absent");
+        let extra = self.extra(&[], Some(&ta), &script)?;
+        Ok(Planned { name: "bare", flash, extra, suites: &["absent"], limit: minutes(2), board: false })
+    }
+
+    fn early(&self, cycles: u32) -> Result<Planned> {
+        let ta = self.builder.ta(&EARLY)?;
+        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
+        let script = format!(
+            "rproc tee list\n\
+             rproc-guest run bus listed\n\
+             rproc-guest run logins\n\
+             rproc-guest run states /images/firmware/echo.img\n\
+             rproc-guest run boot /images/firmware/echo.img\n\
+             rproc-guest run refusals /images/refusals\n\
+             rproc-guest run hostile /images/firmware/echo.img 20\n\
+             rproc-guest run cycles /images/firmware/echo.img {cycles}"
+        );
+        let folders = [("firmware", &self.images.firmware), ("refusals", &self.images.refusals)];
+        Ok(Planned {
+            name: "early",
+            flash,
+            extra: self.extra(&folders, None, &script)?,
+            suites: &["bus", "logins", "states", "boot", "refusals", "hostile", "cycles"],
+            limit: minutes(15),
+            board: true,
+        })
+    }
+
+    fn supplicant(&self) -> Result<Planned> {
+        let ta = self.builder.ta(&SUPPLICANT)?;
+        let flash = self.flash("supplicant", "", &PLAIN, Some(&ta))?;
+        let script = format!(
+            "rproc-guest run bus not-listed\n{SUPPLICANT_START}rproc-guest run bus-later listed-with-supplicant"
+        );
+        let extra = self.extra(&[], None, &script)?;
+        Ok(Planned {
+            name: "supplicant",
+            flash,
+            extra,
+            suites: &["bus", "bus-later"],
+            limit: minutes(2),
+            board: true,
+        })
+    }
+
+    fn file(&self) -> Result<Planned> {
+        let ta = self.builder.ta(&FILE)?.file;
+        let flash = self.flash("ours", "", &PLAIN, None)?;
+        let script = format!(
+            "{SUPPLICANT_START}rproc-guest run bus not-listed\n\
+             rproc-guest run interop /images/interop --login group:0\n\
+             rproc-guest run panic /images/firmware/echo.img"
+        );
+        let folders = [("interop", &self.images.interop), ("firmware", &self.images.firmware)];
+        let extra = self.extra(&folders, Some(&ta), &script)?;
+        Ok(Planned {
+            name: "file",
+            flash,
+            extra,
+            suites: &["bus", "interop", "panic"],
+            limit: minutes(3),
+            board: true,
+        })
+    }
+
+    fn upstream(&self) -> Result<Planned> {
+        let flash = self.flash("ours", "", &PLAIN, None)?;
+        let script = format!("{SUPPLICANT_START}rproc-guest run interop /images/interop --login public");
+        let ta = upstream_ta(self.builder.packages);
+        let extra = self.extra(&[("interop", &self.images.interop)], Some(&ta), &script)?;
+        Ok(Planned { name: "upstream", flash, extra, suites: &["interop"], limit: minutes(3), board: true })
+    }
+
+    fn flash(&self, name: &str, features: &str, core: &CoreSettings, early: Option<&Ta>) -> Result<PathBuf> {
+        let pta = self.builder.pta(core, features)?;
+        self.builder.flash(name, core, Some(&pta), early)
+    }
+
+    /// Our two programs, folders of images, and a file TA.
+    fn extra(&self, folders: &[(&str, &PathBuf)], ta: Option<&PathBuf>, script: &str) -> Result<Extra> {
+        let mut files = Vec::new();
+        for program in ["rproc", "rproc-guest"] {
+            files.push((format!("usr/bin/{program}"), self.builder.guest_program(program)?));
+        }
+        for (name, folder) in folders {
+            for entry in std::fs::read_dir(folder)? {
+                let entry = entry?;
+                files.push((format!("images/{name}/{}", entry.file_name().to_string_lossy()), entry.path()));
+            }
+        }
+        if let Some(ta) = ta {
+            files.push((format!("{TA_FOLDER}/{TA_UUID}.ta"), ta.clone()));
+        }
+        Ok(Extra { files, script: script.to_owned(), shell: false })
+    }
+}
+
+const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(60 * count)
+}
