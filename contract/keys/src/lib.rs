@@ -14,7 +14,7 @@ pub use development::development_key;
 pub use error::{KeyError, VerifyError};
 pub use kind::{KeyKind, UnknownKeyKind};
 pub use private::PrivateKey;
-pub use public::PublicKey;
+pub use public::{Numbers, PublicKey};
 
 /// SHA-256 of some bytes.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {

@@ -27,6 +27,25 @@ enum Half {
     P256(p256::ecdsa::VerifyingKey),
 }
 
+/// The numbers of a public key, big-endian, for cryptography that takes them one by one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Numbers {
+    /// RSA.
+    Rsa {
+        /// As long as a signature.
+        modulus: Vec<u8>,
+        /// Without leading zeros.
+        exponent: Vec<u8>,
+    },
+    /// A point on P-256.
+    P256 {
+        /// First coordinate.
+        x: [u8; 32],
+        /// Second coordinate.
+        y: [u8; 32],
+    },
+}
+
 impl PublicKey {
     /// From a file: PEM or DER, SubjectPublicKeyInfo or PKCS#1; a private key gives its public half.
     pub fn from_file(bytes: &[u8]) -> Result<Self, KeyError> {
@@ -83,6 +102,25 @@ impl PublicKey {
         }
     }
 
+    /// The numbers that it consists of.
+    pub fn numbers(&self) -> Numbers {
+        match &self.half {
+            Half::Rsa(key) => {
+                Numbers::Rsa { modulus: key.n_bytes().into_vec(), exponent: key.e_bytes().into_vec() }
+            }
+            Half::P256(key) => {
+                let (mut x, mut y) = ([0; 32], [0; 32]);
+                // Uncompressed: 4, then both coordinates.
+                let point = key.to_sec1_point(false);
+                let coordinates = point.as_bytes().get(1..).unwrap_or_default();
+                for (to, from) in x.iter_mut().chain(&mut y).zip(coordinates) {
+                    *to = *from;
+                }
+                Numbers::P256 { x, y }
+            }
+        }
+    }
+
     /// SHA-256 of the SubjectPublicKeyInfo's DER: what `openssl pkey -pubin -outform DER | sha256sum` prints.
     pub fn fingerprint(&self) -> [u8; 32] {
         crate::sha256(&self.der)
@@ -111,4 +149,21 @@ pub(crate) fn damaged(label: &str, cause: impl core::fmt::Display) -> KeyError {
 
 pub(crate) fn failed(cause: impl core::fmt::Display) -> KeyError {
     KeyError::Failed { cause: cause.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_are_those_in_the_der() {
+        let key = crate::development_key().unwrap().public_key();
+        let Numbers::P256 { x, y } = key.numbers() else { panic!("the development key is on P-256") };
+        assert!(key.der().ends_with(&[x, y].concat()));
+
+        let key = PrivateKey::generate(KeyKind::Rsa2048).unwrap().public_key();
+        let Numbers::Rsa { modulus, exponent } = key.numbers() else { panic!("this is an RSA key") };
+        assert_eq!((modulus.len(), &exponent[..]), (256, &[1, 0, 1][..]));
+        assert!(key.der().windows(256).any(|part| part == modulus));
+    }
 }

@@ -11,6 +11,7 @@ extern crate std;
 
 mod hardware;
 mod keys;
+mod observer;
 mod processor;
 mod region;
 mod service;
@@ -18,7 +19,8 @@ mod service;
 pub mod stm32mp25;
 
 pub use hardware::{AccessError, Hardware, PlaceError, place_in_windows, write_checked};
-pub use keys::{KeyStore, SecurityCounters};
+pub use keys::{KeyStore, SecurityCounters, TrustedKey, verify_with_trusted};
+pub use observer::{Event, Observer, Silent};
 pub use processor::{RemoteProcessor, Soc};
 pub use region::{Region, RegionKind, translate};
-pub use service::{Event, Observer, PlatformService, Silent};
+pub use service::PlatformService;

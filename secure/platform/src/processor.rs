@@ -47,7 +47,7 @@ pub trait RemoteProcessor<H: Hardware> {
 /// The processors of one SoC.
 pub trait Soc<H: Hardware> {
     /// The SoC's name, as image targets name it: lower-case ASCII, at most 27 bytes.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// The driver of a processor; `None` when the SoC has no such processor.
     fn processor(&mut self, id: ProcessorId) -> Option<&mut dyn RemoteProcessor<H>>;

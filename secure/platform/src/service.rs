@@ -9,64 +9,9 @@ use rproc_image::{Sha256, TlvKind};
 
 use crate::hardware::memory_refusal;
 use crate::{
-    Hardware, KeyStore, PlaceError, Region, RegionKind, RemoteProcessor, SecurityCounters, Soc, translate,
+    Event, Hardware, KeyStore, Observer, PlaceError, Region, RegionKind, RemoteProcessor, SecurityCounters,
+    Soc, translate,
 };
-
-/// What the platform service did, for a log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// A processor's memory was closed to the normal world.
-    FirewallClosed {
-        /// Which processor.
-        processor: ProcessorId,
-        /// What is closed now; shared regions are opened again when nothing is loaded to them.
-        regions: &'a [Region],
-    },
-    /// A processor was let go.
-    Released {
-        /// Which processor.
-        processor: ProcessorId,
-        /// Device address of its vector table.
-        boot_address: u64,
-    },
-    /// A processor was stopped.
-    Held {
-        /// Which processor.
-        processor: ProcessorId,
-    },
-    /// A processor's memory was zeroed.
-    Wiped {
-        /// Which processor.
-        processor: ProcessorId,
-        /// Bytes.
-        size: u64,
-    },
-    /// A processor's memory was given back to the normal world.
-    FirewallOpened {
-        /// Which processor.
-        processor: ProcessorId,
-    },
-    /// Something was refused.
-    Refused {
-        /// Which processor.
-        processor: ProcessorId,
-        /// Why.
-        refusal: Refusal,
-    },
-}
-
-/// Somebody who is told what the platform service did.
-pub trait Observer {
-    /// It did this.
-    fn event(&mut self, event: Event<'_>);
-}
-
-/// Nobody is told.
-pub struct Silent;
-
-impl Observer for Silent {
-    fn event(&mut self, _: Event<'_>) {}
-}
 
 /// In which condition a processor and its memory are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

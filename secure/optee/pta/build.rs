@@ -1,0 +1,18 @@
+//! Makes the bindings to OP-TEE's core from its headers, and the table of trusted keys.
+
+#[path = "build/headers.rs"]
+mod headers;
+#[path = "build/keys.rs"]
+mod keys;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+fn main() -> Result<()> {
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").context("cargo sets OUT_DIR")?);
+    let core = headers::Core::from_environment()?;
+    core.check_registration()?;
+    core.bindings()?.write_to_file(out.join("optee.rs")).context("the bindings cannot be written")?;
+    std::fs::write(out.join("trusted_keys.rs"), keys::source()?).context("the trusted keys cannot be written")
+}
