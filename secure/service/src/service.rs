@@ -45,9 +45,16 @@ pub struct Service<P, C, O> {
 
 impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     /// A service with every processor off.
-    pub fn new(platform: P, access: Access, policy: Policy, observer: O) -> Self {
-        let (states, refusal) = (BTreeMap::new(), None);
-        Self { platform, access, policy, observer, states, refusal, crypto: core::marker::PhantomData }
+    pub const fn new(platform: P, access: Access, policy: Policy, observer: O) -> Self {
+        Self {
+            platform,
+            access,
+            policy,
+            observer,
+            states: BTreeMap::new(),
+            refusal: None,
+            crypto: core::marker::PhantomData,
+        }
     }
 
     /// Somebody wants a session. Only whom [`Access`] names gets one, and only for a processor that exists.
