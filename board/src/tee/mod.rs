@@ -11,11 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rproc_abi::enumeration::Scope;
 use rproc_abi::{
-    Completion, Login, Origin, Output, Outputs, Param, Params, PtaMemory, SharedMemory, TeeResult, Uuid,
+    Client, Completion, Login, Origin, Output, Outputs, Param, Params, ProcessorId, PtaMemory, SharedMemory,
+    TeeResult, Uuid,
 };
 use rproc_platform::PlatformService;
 use rproc_platform::stm32mp25::Stm32mp25;
-use rproc_service::{Crypto, PlatformClient, Policy, Service};
+use rproc_service::{Access, Crypto, PlatformClient, Policy, Service};
 use rproc_tee::{MemRef, SessionId, SharedBuffer, TeeClient, TeeError};
 
 use crate::bus::{Bus, Initiator, Port};
@@ -55,6 +56,10 @@ type Platform = PlatformService<SecurePort, Stm32mp25, TrustedKeys, Counters, Se
 struct HostPlatform(Platform);
 
 impl PlatformClient for HostPlatform {
+    fn open(&mut self, _: ProcessorId) -> Result<(), TeeResult> {
+        Ok(())
+    }
+
     fn invoke<M: SharedMemory>(&mut self, number: u32, params: Params<PtaMemory<'_, M>>) -> Completion {
         self.0.invoke::<sha2::Sha256, M>(number, params)
     }
@@ -99,7 +104,7 @@ impl HostTee {
         let secure = SecurePort::new(Port::new(bus.clone(), Initiator::A35Secure));
         let soc = Stm32mp25::new(bus.description().soc);
         let platform = PlatformService::new(secure, soc, config.keys, config.counters, log.clone());
-        let service = Service::new(HostPlatform(platform), config.policy, log.clone());
+        let service = Service::new(HostPlatform(platform), Access::kernel_only(), config.policy, log.clone());
         let heap = SharedHeap::new();
         let inner = Inner {
             service,
@@ -235,7 +240,9 @@ impl TeeClient for HostTee {
             return Err(tee(TeeResult::OUT_OF_MEMORY));
         }
         if target == Target::Remoteproc {
-            inner.service.open_session(login, params).map_err(|result| error(result, Origin::TrustedApp))?;
+            // Only group and application logins have more to them, and those this TEE lets nobody use.
+            let client = Client { login, uuid: Uuid::NIL };
+            inner.service.open_session(client, params).map_err(|result| error(result, Origin::TrustedApp))?;
         }
         let id = inner.next_session;
         inner.next_session = inner.next_session.wrapping_add(1).max(1);

@@ -1,12 +1,12 @@
 //! The secure world on the bench: its two halves wired by hand, so that a test can sit between them.
 
 use rproc_abi::service::{Request, buffer_size};
-use rproc_abi::{Completion, Params, PtaMemory, Refusal, SharedMemory, TeeResult};
+use rproc_abi::{Completion, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult};
 use rproc_board::tee::{Counters, SecurePort, TrustedKeys};
 use rproc_board::{Board, Initiator, Port, STM32MP257F_EV1};
 use rproc_platform::stm32mp25::Stm32mp25;
 use rproc_platform::{PlatformService, Silent};
-use rproc_service::{Crypto, PlatformClient, Policy, Service};
+use rproc_service::{Access, Crypto, PlatformClient, Policy, Service};
 
 use super::{M33, key};
 
@@ -21,11 +21,20 @@ struct Watched {
     probe: Probe,
 }
 
-impl PlatformClient for Watched {
+/// The door, which is still there when a service has gone.
+#[derive(Clone)]
+struct Door(std::rc::Rc<std::cell::RefCell<Watched>>);
+
+impl PlatformClient for Door {
+    fn open(&mut self, _: ProcessorId) -> Result<(), TeeResult> {
+        Ok(())
+    }
+
     fn invoke<M: SharedMemory>(&mut self, number: u32, params: Params<PtaMemory<'_, M>>) -> Completion {
-        (self.probe)(number);
-        let completion = self.platform.invoke::<sha2::Sha256, M>(number, params);
-        (self.probe)(number);
+        let Watched { platform, probe } = &mut *self.0.borrow_mut();
+        probe(number);
+        let completion = platform.invoke::<sha2::Sha256, M>(number, params);
+        probe(number);
         completion
     }
 }
@@ -39,7 +48,9 @@ impl Crypto for HostCrypto {
 /// A board and its secure world, without a TEE around it.
 pub struct Bench {
     pub board: Board,
-    service: Service<Watched, HostCrypto, rproc_service::Silent>,
+    service: Service<Door, HostCrypto, rproc_service::Silent>,
+    door: Door,
+    policy: Policy,
 }
 
 impl Bench {
@@ -60,8 +71,18 @@ impl Bench {
             Silent,
         );
         let probe = probe(&board);
-        let service = Service::new(Watched { platform, probe }, policy, rproc_service::Silent);
-        Self { board, service }
+        let door = Door(std::rc::Rc::new(Watched { platform, probe }.into()));
+        let service = Self::service(&door, policy);
+        Self { board, service, door, policy }
+    }
+
+    fn service(door: &Door, policy: Policy) -> Service<Door, HostCrypto, rproc_service::Silent> {
+        Service::new(door.clone(), Access::kernel_only(), policy, rproc_service::Silent)
+    }
+
+    /// The TA panics and is started again: it has forgotten everything, the platform service nothing.
+    pub fn restart_service(&mut self) {
+        self.service = Self::service(&self.door, self.policy);
     }
 
     /// Any request, with the refusal where the service has one.

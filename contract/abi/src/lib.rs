@@ -19,7 +19,7 @@ pub mod platform;
 pub mod refusal;
 pub mod service;
 
-pub use login::Login;
+pub use login::{Client, Login};
 pub use memory::{OutOfRange, SharedMemory};
 pub use param::{BadRequest, Completion, Output, Outputs, Param, ParamKind, Params, Value};
 pub use processor::ProcessorId;

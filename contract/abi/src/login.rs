@@ -1,5 +1,22 @@
 //! Who a TEE client says it is, and what the TEE vouches for.
 
+use crate::Uuid;
+
+/// Who a session's client is, as the TEE tells a Trusted Application (`TEE_Identity`, property `gpd.client.identity`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Client {
+    /// How it logged in.
+    pub login: Login,
+    /// Which one it is: of a [`Login::Group`] the UUID that the normal world's kernel makes of the group's number, of a
+    /// [`Login::TrustedApp`] that application's own, of the kernel nothing in particular.
+    pub uuid: Uuid,
+}
+
+impl Client {
+    /// The normal world's kernel.
+    pub const KERNEL: Self = Self { login: Login::ReeKernel, uuid: Uuid::NIL };
+}
+
 /// The login method of a session, as the TEE reports it to a Trusted Application (`TEE_LOGIN_*`).
 ///
 /// The normal world's kernel decides which of these a process may present: Linux refuses 0x80000000 and above

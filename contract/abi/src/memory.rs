@@ -28,6 +28,12 @@ pub trait SharedMemory: Sized {
     /// Copies `from` to `offset`; fails whole when it is not all inside.
     fn write(&self, offset: usize, from: &[u8]) -> Result<(), OutOfRange>;
 
+    /// Where the range begins in the address space of the program that holds it, for a port that hands it on to another
+    /// service by address; `None` where it has no such address. A number, not a way to read.
+    fn address(&self) -> Option<usize> {
+        None
+    }
+
     /// The part from `offset` of `len` bytes.
     fn part(&self, offset: usize, len: usize) -> Result<Self, OutOfRange>;
 }

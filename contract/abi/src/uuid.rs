@@ -10,6 +10,8 @@ use thiserror::Error;
 pub struct Uuid([u8; 16]);
 
 impl Uuid {
+    /// All octets zero: nobody in particular.
+    pub const NIL: Self = Self([0; 16]);
     /// The remoteproc Trusted Application (`ta/remoteproc/include/ta_remoteproc.h`).
     pub const REMOTEPROC_TA: Self = Self(0x80a4c275_0a47_4905_8285_1486a9771a08u128.to_be_bytes());
     /// The remoteproc platform service inside OP-TEE's core (`lib/libutee/include/remoteproc_pta.h`).

@@ -11,6 +11,7 @@ use rproc_image::{
 
 use crate::limits;
 use crate::platform::{Platform, PlatformClient};
+use crate::room::zeroed;
 
 /// Header, TLVs and signature, copied; nothing in it is authenticated yet.
 pub(crate) struct MetadataCopy {
@@ -95,15 +96,6 @@ fn name_the_key(refusal: Refusal, claimed: Option<[u8; 32]>) -> Refusal {
         }
         _ => refusal,
     }
-}
-
-pub(crate) fn zeroed(len: usize) -> Result<Vec<u8>, Refusal> {
-    let mut bytes = Vec::new();
-    bytes
-        .try_reserve_exact(len)
-        .map_err(|_| Refusal::new(Reason::MetadataTooLarge).found(Fact::Size(len as u64)))?;
-    bytes.resize(len, 0);
-    Ok(bytes)
 }
 
 pub(crate) fn shared_refusal(error: OutOfRange) -> Refusal {

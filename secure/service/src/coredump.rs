@@ -5,6 +5,7 @@ use rproc_abi::{Refusal, SharedMemory};
 
 use crate::container::shared_refusal;
 use crate::platform::{Platform, PlatformClient};
+use crate::room;
 
 const ELF_HEADER_SIZE: u32 = 52;
 const PROGRAM_HEADER_SIZE: u32 = 32;
@@ -41,7 +42,7 @@ pub(crate) fn write<M: SharedMemory, P: PlatformClient>(
     let mut extents = alloc::vec::Vec::new();
     for index in 0..REGIONS_LIMIT {
         let Some((address, size)) = platform.region(index)? else { break };
-        extents.push(extent(address, size, platform)?);
+        room::push(&mut extents, extent(address, size, platform)?)?;
     }
     let count = extents.len() as u32;
     let head = ELF_HEADER_SIZE + PROGRAM_HEADER_SIZE * count;

@@ -7,8 +7,9 @@ use rproc_abi::{Refusal, SharedMemory};
 use rproc_elf::{Header, MetadataLayout};
 use rproc_image::{HashEntry, HashTable, Image, Sha256};
 
-use crate::container::{shared_refusal, zeroed};
+use crate::container::shared_refusal;
 use crate::limits;
+use crate::room::zeroed;
 
 /// The entries of the signed table that belong to one image, proved to be that image's own program headers.
 pub(crate) struct ElfHead<'a> {

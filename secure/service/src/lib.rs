@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+mod access;
 mod container;
 mod coredump;
 mod elf_metadata;
@@ -18,8 +19,10 @@ mod plan;
 mod platform;
 mod policy;
 mod resource_table;
+mod room;
 mod service;
 
+pub use access::Access;
 pub use observer::{Event, Observer, Silent, Unbound};
 pub use platform::PlatformClient;
 pub use policy::Policy;

@@ -14,6 +14,7 @@ use crate::plan::{LoadPlan, PlannedSegment};
 use crate::platform::{Platform, PlatformClient};
 use crate::policy::Policy;
 use crate::resource_table;
+use crate::room;
 
 /// What a load leaves behind.
 pub(crate) struct LoadedFirmware {
@@ -48,7 +49,7 @@ fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
     let copy = MetadataCopy::take(shared)?;
     let image = copy.authenticate::<H, P>(platform)?;
     let security_counter = check_binding(&image, policy, platform, observer)?;
-    let images: Vec<Image> = image.images().collect();
+    let images = room::collect(image.images())?;
     let heads = take_heads::<M, H>(&image, &images, shared)?;
     let plan = LoadPlan::make(&heads, platform)?;
     check_boot_address(&image, &plan)?;
@@ -173,10 +174,10 @@ fn take_heads<'a, M: SharedMemory, H: Sha256>(
     shared: &M,
 ) -> Result<Vec<(Image, ElfHead<'a>)>, Refusal> {
     let mut table = image.hash_table();
-    let mut heads = Vec::with_capacity(images.len());
+    let mut heads = Vec::new();
     for elf in images {
         let bound = image.elf_metadata_digest(elf.index);
-        heads.push((*elf, ElfHead::take::<M, H>(shared, elf, &mut table, bound)?));
+        room::push(&mut heads, (*elf, ElfHead::take::<M, H>(shared, elf, &mut table, bound)?))?;
     }
     if !table.is_empty() {
         // Entries that no image claims were signed to be loaded and would not be.

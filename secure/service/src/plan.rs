@@ -8,6 +8,7 @@ use rproc_image::Image;
 
 use crate::elf_metadata::ElfHead;
 use crate::platform::{Platform, PlatformClient};
+use crate::room;
 
 /// One segment to load, from the signed table alone.
 #[derive(Clone, Copy)]
@@ -78,16 +79,18 @@ impl LoadPlan {
                         .found(Fact::Range { start: file.start, size: header.file_size })
                         .at(place));
                 }
-                segments.try_reserve(1).map_err(|_| Refusal::new(Reason::MetadataTooLarge))?;
-                segments.push(PlannedSegment {
-                    image: image_index,
-                    index,
-                    offset: image.offset + file.start,
-                    address: header.physical_address,
-                    file_size: header.file_size,
-                    memory_size: header.memory_size,
-                    digest: *entry.digest,
-                });
+                room::push(
+                    &mut segments,
+                    PlannedSegment {
+                        image: image_index,
+                        index,
+                        offset: image.offset + file.start,
+                        address: header.physical_address,
+                        file_size: header.file_size,
+                        memory_size: header.memory_size,
+                        digest: *entry.digest,
+                    },
+                )?;
             }
         }
         if segments.is_empty() {
@@ -114,7 +117,7 @@ impl LoadPlan {
 }
 
 fn apart(segments: &[PlannedSegment]) -> Result<(), Refusal> {
-    let mut sorted: Vec<&PlannedSegment> = segments.iter().collect();
+    let mut sorted = room::collect(segments.iter())?;
     sorted.sort_unstable_by_key(|segment| (segment.address, segment.index));
     for pair in sorted.windows(2) {
         let [a, b] = pair else { continue };

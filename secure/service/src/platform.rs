@@ -1,11 +1,17 @@
 //! The service's view of the platform service: typed calls, over whatever way a port has to reach it.
 
 use rproc_abi::platform::{Answer, Command, KeyInfo, Request};
-use rproc_abi::refusal::Reason;
+use rproc_abi::refusal::{Fact, Reason};
 use rproc_abi::{Completion, OutOfRange, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult};
+
+use crate::room::zeroed;
 
 /// A way to call the platform service.
 pub trait PlatformClient {
+    /// Makes the platform service reachable, naming the processor that is used first; nothing where it already is.
+    /// Fails with the result code of whoever stands in the way.
+    fn open(&mut self, processor: ProcessorId) -> Result<(), TeeResult>;
+
     /// Calls a command. Memory of the normal world is passed on as it is, unread.
     fn invoke<M: SharedMemory>(&mut self, number: u32, params: Params<PtaMemory<'_, M>>) -> Completion;
 }
@@ -79,6 +85,41 @@ impl<'p, P: PlatformClient> Platform<'p, P> {
         self.call(command)
     }
 
+    /// Opens the platform service, once for all processors.
+    pub(crate) fn open(&mut self) -> Result<(), Refusal> {
+        self.client.open(self.processor).map_err(|result| match result {
+            TeeResult::ITEM_NOT_FOUND => Refusal::new(Reason::PlatformMissing),
+            TeeResult::ACCESS_DENIED => Refusal::new(Reason::NotService),
+            TeeResult::NOT_SUPPORTED => Refusal::new(Reason::UnknownProcessor),
+            other => Refusal::new(Reason::PlatformFailed).found(Fact::Address(u64::from(other.0))),
+        })
+    }
+
+    /// Refuses a processor that runs although this service has not started it: an earlier instance has.
+    pub(crate) fn check_held(&mut self) -> Result<(), Refusal> {
+        // Memory of a processor that runs is not read out, and that is said before the address is looked at.
+        let refusal = match self.read_memory(0, &mut [0]) {
+            // Upstream's service does not read memory, but it does not release what runs.
+            Err(refusal) if refusal.reason == Reason::BadRequest => self.release().err(),
+            answer => answer.err(),
+        };
+        match refusal {
+            Some(Refusal { reason: Reason::AlreadyStarted | Reason::WrongState, .. }) => {
+                Err(Refusal::new(Reason::StartedBefore))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Stops a processor that may run or not.
+    pub(crate) fn hold(&mut self) -> Result<(), Refusal> {
+        match self.stop() {
+            // Upstream's service calls it a wrong state when there is nothing to stop.
+            Err(refusal) if refusal.reason == Reason::WrongState => Ok(()),
+            stopped => stopped,
+        }
+    }
+
     /// Refuses a processor that the platform does not have.
     pub(crate) fn check_processor(&mut self) -> Result<(), Refusal> {
         self.plain(Command::Capabilities).map(drop)
@@ -124,9 +165,10 @@ impl<'p, P: PlatformClient> Platform<'p, P> {
         digest: &[u8; 32],
         signature: &[u8],
     ) -> Result<(), Refusal> {
-        let mut bytes = alloc::vec::Vec::with_capacity(8 + key.info.len());
-        bytes.extend_from_slice(&key.head());
-        bytes.extend_from_slice(key.info);
+        let mut bytes = zeroed(8 + key.info.len())?;
+        let (head, info) = bytes.split_at_mut(8);
+        head.copy_from_slice(&key.head());
+        info.copy_from_slice(key.info);
         self.plain(Command::VerifyDigest {
             key: PtaMemory::Private(&bytes),
             digest: PtaMemory::Private(digest),

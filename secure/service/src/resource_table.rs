@@ -6,10 +6,10 @@ use rproc_abi::service::TableLocation;
 use rproc_elf::resource_table::{ResourceTable, layout::HEADER_SIZE, probe};
 use rproc_image::{Authenticated, BoundResourceTable, TlvKind};
 
-use crate::container::zeroed;
 use crate::limits;
 use crate::plan::{LoadPlan, PlannedSegment};
 use crate::platform::{Platform, PlatformClient};
+use crate::room::zeroed;
 
 /// A table that was found, and how.
 #[derive(Clone, Copy)]

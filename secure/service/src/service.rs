@@ -2,11 +2,12 @@
 
 use alloc::collections::BTreeMap;
 
-use rproc_abi::refusal::{Fact, Reason};
+use rproc_abi::refusal::Reason;
 use rproc_abi::service::{Request, buffer_outputs, opened_for};
-use rproc_abi::{Completion, Login, Params, ProcessorId, Refusal, SharedMemory, TeeResult};
+use rproc_abi::{Client, Completion, Params, ProcessorId, Refusal, SharedMemory, TeeResult};
 use rproc_image::Sha256;
 
+use crate::access::Access;
 use crate::coredump::{self, Dump};
 use crate::loader::{self, LoadedFirmware};
 use crate::observer::{Event, Observer};
@@ -21,6 +22,8 @@ pub trait Crypto {
 
 /// In which state a processor is (the table in `docs/protocol.md`).
 enum State {
+    /// This service has not touched it yet. Off, unless an earlier instance of the service ended while it ran.
+    Untouched,
     /// Nothing is loaded; after a run the memory is kept for a dump until the next load or release.
     Off { dump: bool },
     /// Authenticated and in place.
@@ -32,6 +35,7 @@ enum State {
 /// The remoteproc service: one instance for every processor and every session.
 pub struct Service<P, C, O> {
     platform: P,
+    access: Access,
     policy: Policy,
     observer: O,
     states: BTreeMap<ProcessorId, State>,
@@ -41,22 +45,24 @@ pub struct Service<P, C, O> {
 
 impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     /// A service with every processor off.
-    pub fn new(platform: P, policy: Policy, observer: O) -> Self {
-        let (states, refusal) = (BTreeMap::new(), None);
-        Self { platform, policy, observer, states, refusal, crypto: core::marker::PhantomData }
+    pub const fn new(platform: P, access: Access, policy: Policy, observer: O) -> Self {
+        Self {
+            platform,
+            access,
+            policy,
+            observer,
+            states: BTreeMap::new(),
+            refusal: None,
+            crypto: core::marker::PhantomData,
+        }
     }
 
-    /// Somebody wants a session. Only the normal world's kernel gets one, and only for a processor that exists.
-    pub fn open_session<M>(&mut self, login: Login, params: Params<M>) -> Result<(), TeeResult> {
+    /// Somebody wants a session. Only whom [`Access`] names gets one, and only for a processor that exists.
+    pub fn open_session<M>(&mut self, client: Client, params: Params<M>) -> Result<(), TeeResult> {
         let processor = opened_for(params).map_err(TeeResult::from)?;
-        let allowed = if login == Login::ReeKernel {
-            Platform::new(&mut self.platform, processor).check_processor()
-        } else {
-            Err(Refusal::new(Reason::NotKernel)
-                .expected(Fact::Address(u64::from(Login::ReeKernel.code())))
-                .found(Fact::Address(u64::from(login.code()))))
-        };
-        allowed.map_err(|refusal| self.note(processor, refusal))
+        let mut platform = Platform::new(&mut self.platform, processor);
+        let allowed = self.access.check(&client).and_then(|()| platform.open());
+        allowed.and_then(|()| platform.check_processor()).map_err(|refusal| self.note(processor, refusal))
     }
 
     /// Answers one command.
@@ -101,7 +107,7 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     fn known(&mut self, processor: ProcessorId) -> Result<(Platform<'_, P>, &mut State, &mut O), Refusal> {
         let mut platform = Platform::new(&mut self.platform, processor);
         platform.check_processor()?;
-        let state = self.states.entry(processor).or_insert(State::Off { dump: false });
+        let state = self.states.entry(processor).or_insert(State::Untouched);
         Ok((platform, state, &mut self.observer))
     }
 
@@ -111,6 +117,7 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
         match state {
             State::Started(_) => return Err(Refusal::new(Reason::AlreadyStarted)),
             State::Loaded(_) => return Ok(Completion::DONE),
+            State::Untouched => platform.check_held()?,
             State::Off { .. } => {}
         }
         // A load that fails leaves nothing to dump either.
@@ -122,8 +129,8 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     fn start(&mut self, processor: ProcessorId) -> Result<Completion, Refusal> {
         let (mut platform, state, observer) = self.known(processor)?;
         match core::mem::replace(state, State::Off { dump: false }) {
-            State::Off { dump } => {
-                *state = State::Off { dump };
+            idle @ (State::Untouched | State::Off { .. }) => {
+                *state = idle;
                 return Err(Refusal::new(Reason::NotLoaded));
             }
             State::Started(firmware) => *state = State::Started(firmware),
@@ -152,6 +159,8 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     fn stop(&mut self, processor: ProcessorId) -> Result<Completion, Refusal> {
         let (mut platform, state, observer) = self.known(processor)?;
         match state {
+            // What an earlier instance started must not be called off while it runs.
+            State::Untouched => platform.hold()?,
             State::Off { .. } => {}
             State::Loaded(_) => return Err(Refusal::new(Reason::NotStarted)),
             State::Started(_) => {
@@ -166,7 +175,7 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     fn resource_table(&mut self, processor: ProcessorId) -> Result<Completion, Refusal> {
         let (_, state, _) = self.known(processor)?;
         match state {
-            State::Off { .. } => Err(Refusal::new(Reason::NotLoaded)),
+            State::Untouched | State::Off { .. } => Err(Refusal::new(Reason::NotLoaded)),
             State::Loaded(firmware) | State::Started(firmware) => {
                 Ok(Completion::with(firmware.resource_table.unwrap_or_default().outputs()))
             }
@@ -180,7 +189,9 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     ) -> Result<Completion, Refusal> {
         let (mut platform, state, _) = self.known(processor)?;
         match state {
-            State::Off { dump: false } => return Err(Refusal::new(Reason::NotLoaded)),
+            State::Untouched | State::Off { dump: false } => {
+                return Err(Refusal::new(Reason::NotLoaded));
+            }
             // The memory is the processor's alone while it runs.
             State::Started(_) => return Err(Refusal::new(Reason::AlreadyStarted)),
             State::Off { dump: true } | State::Loaded(_) => {}
@@ -195,8 +206,10 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
 
     fn release(&mut self, processor: ProcessorId) -> Result<Completion, Refusal> {
         let (mut platform, state, observer) = self.known(processor)?;
-        if matches!(state, State::Started(_)) {
-            return Err(Refusal::new(Reason::AlreadyStarted));
+        match state {
+            State::Started(_) => return Err(Refusal::new(Reason::AlreadyStarted)),
+            State::Untouched => platform.hold()?,
+            State::Off { .. } | State::Loaded(_) => {}
         }
         platform.release()?;
         *state = State::Off { dump: false };

@@ -11,12 +11,12 @@ use rproc_abi::platform::{Answer, Command, KeyInfo, Request};
 use rproc_abi::refusal::Reason;
 use rproc_abi::service::{self, TableLocation};
 use rproc_abi::{
-    Completion, Login, OutOfRange, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult,
+    Client, Completion, OutOfRange, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult,
 };
 use rproc_elf::testing::{ElfBuilder, resource_table};
 use rproc_image::{BoundResourceTable, ContainerBuilder, Target};
 use rproc_keys::{PrivateKey, development_key};
-use rproc_service::{Crypto, PlatformClient, Policy, Service, Silent};
+use rproc_service::{Access, Crypto, PlatformClient, Policy, Service, Silent};
 use sha2::{Digest, Sha256};
 
 const M4: ProcessorId = ProcessorId::CORTEX_M4;
@@ -26,21 +26,34 @@ const TABLE: u32 = 0x1004_8000;
 const SHIFT: u64 = 0x2000_0000;
 
 /// What a platform is and does.
-#[derive(Default)]
 struct State {
     memory: BTreeMap<u64, Vec<u8>>,
     running: bool,
     released: usize,
     /// Result codes instead of success, by command.
     failing: BTreeMap<u32, TeeResult>,
+    /// How it answers who opens it.
+    door: Result<(), TeeResult>,
     /// Whether it knows the security counter; upstream's does not.
     counter: bool,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Pta(Rc<RefCell<State>>);
 
+impl Pta {
+    fn new() -> Self {
+        let (memory, failing) = (BTreeMap::new(), BTreeMap::new());
+        let state = State { memory, running: false, released: 0, failing, door: Ok(()), counter: false };
+        Self(Rc::new(state.into()))
+    }
+}
+
 impl PlatformClient for Pta {
+    fn open(&mut self, _: ProcessorId) -> Result<(), TeeResult> {
+        self.0.borrow().door
+    }
+
     fn invoke<M: SharedMemory>(&mut self, number: u32, params: Params<PtaMemory<'_, M>>) -> Completion {
         let mut state = self.0.borrow_mut();
         if let Some(result) = state.failing.get(&number) {
@@ -66,6 +79,9 @@ impl PlatformClient for Pta {
                 state.running = true;
                 Answer::Done
             }
+            // Upstream's stops what runs and releases what does not.
+            Command::Stop if !state.running => return Completion::failed(TeeResult::BAD_STATE),
+            Command::Release if state.running => return Completion::failed(TeeResult::BAD_STATE),
             Command::Stop => {
                 state.running = false;
                 Answer::Done
@@ -82,7 +98,6 @@ impl PlatformClient for Pta {
                 }
             }
             Command::Release => {
-                assert!(!state.running);
                 state.memory.clear();
                 state.released += 1;
                 Answer::Done
@@ -158,8 +173,12 @@ fn sign(bind: bool) -> Vec<u8> {
 }
 
 fn service(policy: Policy) -> (Service<Pta, Host, Silent>, Pta) {
-    let pta = Pta::default();
-    (Service::new(pta.clone(), policy, Silent), pta)
+    let pta = Pta::new();
+    (service_over(&pta, policy), pta)
+}
+
+fn service_over(pta: &Pta, policy: Policy) -> Service<Pta, Host, Silent> {
+    Service::new(pta.clone(), Access::kernel_only(), policy, Silent)
 }
 
 fn call(service: &mut Service<Pta, Host, Silent>, request: service::Request<Image>) -> Completion {
@@ -183,7 +202,7 @@ fn table(service: &mut Service<Pta, Host, Silent>) -> Option<TableLocation> {
 fn upstreams_platform_service_loads_plain_and_bound_images() {
     for bind in [false, true] {
         let (mut service, pta) = service(Policy::Compatible);
-        service.open_session(Login::ReeKernel, service::open_params::<Image>(M4)).unwrap();
+        service.open_session(Client::KERNEL, service::open_params::<Image>(M4)).unwrap();
         assert_eq!(load(&mut service, &sign(bind)), TeeResult::SUCCESS, "bound: {bind}");
         assert_eq!(pta.0.borrow().memory[&CODE.into()], [0x5A; 3000]);
         // It cannot be asked what is in memory, so that only an image that says where its table is has one.
@@ -291,4 +310,56 @@ fn a_refusal_can_be_asked_for_by_whom_it_concerns() {
     assert_eq!(completion.result, TeeResult::SHORT_BUFFER);
     assert_eq!(service::buffer_size(&completion.outputs), Some(Refusal::ENCODED_SIZE));
     assert_eq!(ask(ProcessorId(9), 200).0.result, TeeResult::ITEM_NOT_FOUND);
+}
+
+#[test]
+fn a_platform_service_that_cannot_be_opened_is_named() {
+    let (mut service, pta) = service(Policy::Compatible);
+    for (answer, reason) in [
+        (TeeResult::ITEM_NOT_FOUND, Reason::PlatformMissing),
+        (TeeResult::ACCESS_DENIED, Reason::NotService),
+        (TeeResult::NOT_SUPPORTED, Reason::UnknownProcessor),
+        (TeeResult::OUT_OF_MEMORY, Reason::PlatformFailed),
+    ] {
+        pta.0.borrow_mut().door = Err(answer);
+        let refused = service.open_session(Client::KERNEL, service::open_params::<Image>(M4));
+        assert_eq!(refused, Err(reason.result()));
+        assert_eq!(reason_of_the_last(&mut service), Some(reason));
+    }
+    pta.0.borrow_mut().door = Ok(());
+    assert_eq!(service.open_session(Client::KERNEL, service::open_params::<Image>(M4)), Ok(()));
+}
+
+fn reason_of_the_last(service: &mut Service<Pta, Host, Silent>) -> Option<Reason> {
+    let room = Image::new(&[0; Refusal::ENCODED_SIZE]);
+    let buffer = Image(room.0.clone());
+    call(service, service::Request::GetRefusal { processor: M4, buffer });
+    let bytes = room.0.borrow();
+    Refusal::decode(&bytes).map(|refusal| refusal.reason)
+}
+
+#[test]
+fn a_service_that_was_restarted_neither_forgets_nor_loads_over_what_runs() {
+    for release in [true, false] {
+        let (mut service, pta) = service(Policy::Compatible);
+        assert_eq!(load(&mut service, &sign(false)), TeeResult::SUCCESS);
+        assert_eq!(start(&mut service), TeeResult::SUCCESS);
+        let mut service = service_over(&pta, Policy::Compatible);
+        for _ in 0..2 {
+            assert_eq!(load(&mut service, &sign(false)), TeeResult::BAD_STATE);
+            assert_eq!(reason_of_the_last(&mut service), Some(Reason::StartedBefore));
+        }
+        assert_eq!(start(&mut service), TeeResult::BAD_STATE);
+        assert!(pta.0.borrow().running && !pta.0.borrow().memory.is_empty());
+        let way_out = match release {
+            true => service::Request::ReleaseFirmware { processor: M4 },
+            false => service::Request::StopFirmware { processor: M4 },
+        };
+        assert_eq!(call(&mut service, way_out).result, TeeResult::SUCCESS);
+        assert!(!pta.0.borrow().running);
+        assert_eq!(pta.0.borrow().memory.is_empty(), release);
+        assert_eq!(load(&mut service, &sign(false)), TeeResult::SUCCESS);
+        assert_eq!(start(&mut service), TeeResult::SUCCESS);
+    }
+    assert!(Reason::StartedBefore.next_step().contains("release it first"));
 }
