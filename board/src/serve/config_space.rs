@@ -75,7 +75,8 @@ impl ConfigSpace {
     /// Reads; what lies beyond the space reads zero. `interrupting` is the state that the status register shows, whether the
     /// pin is disabled or not.
     pub fn read(&self, offset: usize, into: &mut [u8], interrupting: bool) {
-        for (at, byte) in (offset..).zip(into) {
+        for (index, byte) in into.iter_mut().enumerate() {
+            let at = offset.saturating_add(index);
             let status = if at == STATUS && interrupting { INTERRUPT_STATUS } else { 0 };
             *byte = self.bytes.get(at).copied().unwrap_or(0) | status;
         }
@@ -83,7 +84,8 @@ impl ConfigSpace {
 
     /// Writes the bits that can be written; the others keep their value.
     pub fn write(&mut self, offset: usize, from: &[u8]) {
-        for (at, value) in (offset..).zip(from) {
+        for (index, value) in from.iter().enumerate() {
+            let at = offset.saturating_add(index);
             if let (Some(byte), Some(bits)) = (self.bytes.get_mut(at), self.writable.get(at)) {
                 *byte = *byte & !bits | value & bits;
             }

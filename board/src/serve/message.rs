@@ -424,10 +424,7 @@ mod tests {
         words(&mut body, [2, 4, 0x1234_5678]);
         let access = Access { region: 2, offset: 0x40434, count: 4 };
         assert_eq!(Request::decode(10, &body), Ok(Request::Write(access, &[0x78, 0x56, 0x34, 0x12])));
-        assert_eq!(
-            Request::decode(10, &body[..19]),
-            Err(Malformed::Body { command: 10, found: 19 })
-        );
+        assert_eq!(Request::decode(10, &body[..19]), Err(Malformed::Body { command: 10, found: 19 }));
         body[12..16].copy_from_slice(&5000u32.to_le_bytes());
         assert_eq!(Request::decode(9, &body), Err(Malformed::Access(5000)));
     }

@@ -22,7 +22,6 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -162,14 +161,15 @@ impl Session<'_> {
                     _ => Ok(Ending::Stopped),
                 };
             };
-            if let Some(ending) = self.converse(stream)? {
+            if let Some(ending) = self.converse(stream, deadline)? {
                 return Ok(ending);
             }
         }
     }
 
-    /// One connection. None when it was closed before a word, as by someone who only looks whether the socket is served.
-    fn converse(&self, stream: UnixStream) -> Result<Option<Ending>, ServeError> {
+    /// One connection. None when it was closed before a word, as by someone who only looks whether the socket is served, or
+    /// when it stays silent beyond the deadline.
+    fn converse(&self, stream: UnixStream, deadline: Option<Instant>) -> Result<Option<Ending>, ServeError> {
         let mut channel = Channel::new(stream)?;
         let mut device = Device::new(self.description, self.observer.clone())?;
         let on_chip = device.on_chip().file().try_clone()?;
@@ -177,6 +177,9 @@ impl Session<'_> {
         while !self.stop.load(Ordering::Acquire) {
             let (header, descriptors) = match channel.receive()? {
                 Received::Message(header, descriptors) => (header, descriptors),
+                Received::Nothing if !attached && deadline.is_some_and(|end| end <= Instant::now()) => {
+                    return Ok(None);
+                }
                 Received::Nothing => continue,
                 Received::Closed if !attached => return Ok(None),
                 Received::Closed => {

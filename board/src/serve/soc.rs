@@ -51,8 +51,7 @@ impl Soc {
     ) -> Result<Self, ServeError> {
         let identity = Identity::new(description.soc).ok_or(ServeError::Name(description.soc))?.encode();
         on_chip.fill(0, on_chip.size(), 0).map_err(std::io::Error::other)?;
-        let mut shared =
-            shared_bank(description).map(|bank| memory.bank(description, bank)).transpose()?;
+        let mut shared = shared_bank(description).map(|bank| memory.bank(description, bank)).transpose()?;
         let shared_size = shared.as_ref().map_or(0, Ram::size);
         let mut source = |bank: &Bank| {
             let base = bank.windows.first().map_or(0, |window| window.base);
