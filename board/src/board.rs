@@ -8,9 +8,10 @@ use std::time::Duration;
 use crate::boot_firmware;
 use crate::bus::{AccessError, Bus, Initiator, Port};
 use crate::core::{Core, CrashReport, Registers, RsemuCore, Stop, WorkArounds};
-use crate::description::Description;
+use crate::description::{Bank, Description};
 use crate::log::{Event, Happening};
 use crate::peripherals::CpuState;
+use crate::ram::Ram;
 
 /// A board that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -95,7 +96,23 @@ impl Board {
         otp: &[u32],
         work_arounds: WorkArounds,
     ) -> Result<Self, BoardError> {
-        let bus = Arc::new(Bus::new(description, otp)?);
+        Self::assemble(description, Bus::new(description, otp)?, work_arounds)
+    }
+
+    /// A board over memory from elsewhere (see [`Bus::over`]). Boot firmware programs the guards only: the memory's bytes stay.
+    ///
+    /// # Errors
+    /// [`BoardError`].
+    pub fn over(
+        description: &Description,
+        otp: &[u32],
+        source: &mut dyn FnMut(&Bank) -> io::Result<Ram>,
+    ) -> Result<Self, BoardError> {
+        Self::assemble(description, Bus::over(description, otp, source)?, WorkArounds::ALL)
+    }
+
+    fn assemble(description: &Description, bus: Bus, work_arounds: WorkArounds) -> Result<Self, BoardError> {
+        let bus = Arc::new(bus);
         boot_firmware::run(description, &Port::new(bus.clone(), Initiator::A35Secure))?;
         let core =
             RsemuCore::new(bus.clone(), work_arounds).map_err(|error| BoardError::Core(error.to_string()))?;

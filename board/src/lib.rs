@@ -1,7 +1,7 @@
 //! The garden of the house: a virtual STM32MP25 that runs real firmware against real registers, in virtual time.
 //!
 //! [`Board`] holds it together. [`bus`] carries every access past the [`firewall`]; [`peripherals`] are the registers; [`core`] runs the
-//! firmware; [`log`] remembers what happened.
+//! firmware; [`log`] remembers what happened. On Linux, `serve` joins the board to a machine that QEMU emulates.
 
 pub mod board;
 mod boot_firmware;
@@ -13,6 +13,8 @@ pub mod firewall;
 pub mod log;
 pub mod peripherals;
 pub mod ram;
+#[cfg(target_os = "linux")]
+pub mod serve;
 pub mod system;
 pub mod tee;
 

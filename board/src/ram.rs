@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-use memmap2::MmapRaw;
+use memmap2::{MmapOptions, MmapRaw};
 
 /// A run of bytes was asked for that is not wholly inside the RAM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -19,14 +19,19 @@ pub struct OutOfRange {
     pub size: u64,
 }
 
-/// A zero-filled, sparse, shareable RAM. Naturally aligned 2- and 4-byte units inside a transfer move in one piece, so no
+/// A shareable RAM over a file, as a rule a sparse one of zeros. Naturally aligned 2- and 4-byte units inside a transfer move in one piece, so no
 /// other thread or process ever sees a torn word.
 #[derive(Debug)]
 pub struct Ram {
     map: MmapRaw,
     file: File,
+    /// Where in the file the first byte is.
+    start: u64,
     size: u64,
 }
+
+/// RAM begins at a multiple of this in its file: a host page, which keeps every aligned access aligned in the host.
+const HOST_PAGE: u64 = 4096;
 
 impl Ram {
     /// RAM of `size` bytes, all zero. Pages cost nothing until they are written.
@@ -36,11 +41,32 @@ impl Ram {
     pub fn new(name: &str, size: u64) -> io::Result<Self> {
         let file = backing_file(name)?;
         file.set_len(size)?;
-        let map = MmapRaw::map_raw(&file)?;
-        if map.len() as u64 != size {
+        Self::over(file, 0, size)
+    }
+
+    /// RAM over `size` bytes of a file that someone else may have made, beginning `start` bytes into it. Its bytes stay as
+    /// they are. Who shares the file must not shrink it while this lives: the host kills a process that touches what
+    /// is gone.
+    ///
+    /// # Errors
+    /// `start` is no multiple of 4096, the file ends before `start + size`, or the host cannot map it.
+    pub fn over(file: File, start: u64, size: u64) -> io::Result<Self> {
+        let invalid = |what: String| io::Error::new(io::ErrorKind::InvalidInput, what);
+        if !start.is_multiple_of(HOST_PAGE) {
+            return Err(invalid(format!("{start:#x} is no multiple of {HOST_PAGE:#x}")));
+        }
+        let there = file.metadata()?.len();
+        if start.checked_add(size).is_none_or(|end| end > there) {
+            return Err(invalid(format!(
+                "{size} bytes from {start:#x} are wanted of a file of {there} bytes"
+            )));
+        }
+        let length = usize::try_from(size).map_err(|_| invalid(format!("{size} bytes cannot be mapped")))?;
+        let map = MmapOptions::new().offset(start).len(length).map_raw(&file)?;
+        if map.len() != length || !map.as_ptr().addr().is_multiple_of(8) {
             return Err(io::Error::other("the backing file was not mapped whole"));
         }
-        Ok(Ram { map, file, size })
+        Ok(Ram { map, file, start, size })
     }
 
     /// Size in bytes.
@@ -48,9 +74,14 @@ impl Ram {
         self.size
     }
 
-    /// The file behind the RAM; offset 0 is the first byte. Another process may map it shared.
+    /// The file behind the RAM. Another process may map it shared.
     pub fn file(&self) -> &File {
         &self.file
+    }
+
+    /// Where in the file the RAM's first byte is.
+    pub fn start(&self) -> u64 {
+        self.start
     }
 
     /// Copies bytes out.
@@ -162,7 +193,7 @@ impl Ram {
         if value == 0 && length >= SPARSE_FROM {
             // What was never written is zero already, and looking for the rest costs next to nothing.
             let mut at = start;
-            while let Some(used) = next_used(&self.file, at..start + length) {
+            while let Some(used) = next_used(&self.file, self.start, at..start + length) {
                 self.store_all(used.clone(), 0);
                 at = used.end;
             }
@@ -247,25 +278,27 @@ impl Ram {
 /// Below this many bytes, writing zeros is cheaper than asking where there is anything else.
 const SPARSE_FROM: usize = 64 * 1024;
 
-/// The first run of bytes in the range that the file has memory for; a host that cannot tell says all of it.
+/// The first run of bytes in the range that the file has memory for; a host that cannot tell says all of it. The range
+/// counts from `origin` in the file.
 #[cfg(target_os = "linux")]
-fn next_used(file: &File, range: Range<usize>) -> Option<Range<usize>> {
+fn next_used(file: &File, origin: u64, range: Range<usize>) -> Option<Range<usize>> {
     use rustix::fs::{SeekFrom, seek};
     use rustix::io::Errno;
     if range.is_empty() {
         return None;
     }
-    let start = match seek(file, SeekFrom::Data(range.start as u64)) {
-        Ok(start) => start as usize,
+    let inside = |at: u64| at.saturating_sub(origin) as usize;
+    let start = match seek(file, SeekFrom::Data(origin + range.start as u64)) {
+        Ok(start) => inside(start),
         Err(Errno::NXIO) => return None,
         Err(_) => return Some(range),
     };
-    let end = seek(file, SeekFrom::Hole(start as u64)).map_or(range.end, |end| end as usize);
+    let end = seek(file, SeekFrom::Hole(origin + start as u64)).map_or(range.end, inside);
     (start < range.end).then(|| start..end.min(range.end))
 }
 
 #[cfg(not(target_os = "linux"))]
-fn next_used(_file: &File, range: Range<usize>) -> Option<Range<usize>> {
+fn next_used(_file: &File, _origin: u64, range: Range<usize>) -> Option<Range<usize>> {
     (!range.is_empty()).then_some(range)
 }
 
@@ -322,6 +355,27 @@ mod tests {
         // SAFETY: 5000..5006 is inside the 8192 mapped bytes, and no one writes while this copies.
         unsafe { std::ptr::copy_nonoverlapping(other.as_ptr().add(5000), seen.as_mut_ptr(), 6) };
         assert_eq!(&seen, b"shared");
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_a_ram_of_its_own() {
+        let whole = Ram::new("test", 1 << 20).unwrap();
+        whole.fill(0, 1 << 20, 0x5A).unwrap();
+        let part = Ram::over(whole.file().try_clone().unwrap(), 0x4_0000, 0x4_0000).unwrap();
+        part.fill(0x1000, 0x2_0000, 0).unwrap();
+        let mut bytes = vec![0; 1 << 20];
+        whole.read(0, &mut bytes).unwrap();
+        let zeros: Vec<usize> = (0..1 << 20).filter(|at| bytes[*at] == 0).collect();
+        assert_eq!((zeros[0], zeros.len(), zeros[zeros.len() - 1]), (0x4_1000, 0x2_0000, 0x6_0fff));
+    }
+
+    #[test]
+    fn a_file_that_is_too_short_or_begins_askew_is_refused() {
+        let file = || Ram::new("test", 8192).unwrap().file().try_clone().unwrap();
+        for (start, size) in [(0, 8193), (4096, 4097), (1, 10), (!0xfff, 4096)] {
+            assert_eq!(Ram::over(file(), start, size).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        }
+        assert_eq!(Ram::over(file(), 4096, 4096).unwrap().size(), 4096);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
-use crate::{completions, inspect, keys, run, sign, verify};
+use crate::{board, completions, inspect, keys, run, sign, verify};
 
 /// Sign, inspect, verify and boot firmware for remote processors
 #[derive(Parser)]
@@ -31,6 +31,9 @@ pub enum Command {
     Verify(verify::Arguments),
     /// Boot firmware on a virtual board through the TEE, and talk to it
     Run(run::Arguments),
+    /// The virtual board by itself
+    #[command(subcommand)]
+    Board(board::Command),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod board;
 mod completions;
 mod failure;
 mod input;
@@ -53,6 +54,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Run(arguments) => return run::run(&arguments).map(run::Outcome::exit_code),
+        Command::Board(command) => board::run(command),
         Command::Completions(arguments) => completions::run(&arguments),
     }?;
     Ok(0)

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::description::Description;
+use crate::description::{Bank, Description};
 use crate::firewall::{PermissionMap, Rights};
 use crate::ram::Ram;
 
@@ -48,11 +48,15 @@ pub struct Memories {
 }
 
 impl Memories {
-    /// Creates the RAM of a board. Memory is open to everyone until a guard has been compiled into its map.
+    /// The RAM of a board, bank by bank from `source`, which may give less than the description has. Memory is open to
+    /// everyone until a guard has been compiled into its map.
     ///
     /// # Errors
-    /// The host refuses the backing memory.
-    pub fn new(description: &Description) -> io::Result<Self> {
+    /// Those of `source`.
+    pub fn new(
+        description: &Description,
+        source: &mut dyn FnMut(&Bank) -> io::Result<Ram>,
+    ) -> io::Result<Self> {
         let mut banks = Vec::new();
         let mut spans = Vec::new();
         for (bank, site) in description.banks.iter().enumerate() {
@@ -60,13 +64,12 @@ impl Memories {
             let paged =
                 description.risabs.iter().any(|guard| (base..base + site.size).contains(&guard.memory));
             let shift = if paged { BLOCK_SHIFT } else { PAGE_SHIFT };
-            banks.push(MemoryBank {
-                ram: Ram::new(site.name, site.size)?,
-                permissions: PermissionMap::new(site.size, shift, Rights::ALL),
-                base,
-            });
+            let ram = source(site)?;
+            let size = ram.size();
             let windows = site.windows.iter();
-            spans.extend(windows.map(|w| Span { base: w.base, size: site.size, bank, secure: w.secure }));
+            spans.extend(windows.map(|w| Span { base: w.base, size, bank, secure: w.secure }));
+            let permissions = PermissionMap::new(size, shift, Rights::ALL);
+            banks.push(MemoryBank { ram, permissions, base });
         }
         // Firmware mostly runs from DDR, which descriptions list last.
         spans.reverse();

@@ -2,6 +2,7 @@
 
 mod access;
 mod devices;
+mod listener;
 mod memory;
 mod port;
 
@@ -17,11 +18,12 @@ pub use port::Port;
 
 use crate::clock::Clock;
 use crate::core::InterruptLines;
-use crate::description::Description;
+use crate::description::{Bank, Description};
 use crate::log::{Event, EventLog, Happening};
 use crate::peripherals::{BootState, BootVector, CpuState, RegisterWrite};
 use crate::ram::Ram;
 use devices::{Devices, Effects};
+use listener::Listener;
 use memory::Memories;
 
 /// Memory, firewall and registers of a board. Share it with [`Arc`]; drivers get a [`Port`].
@@ -33,6 +35,7 @@ pub struct Bus {
     devices: Mutex<Devices>,
     m33_lines: InterruptLines,
     attention: AtomicBool,
+    a_side: Listener,
     log: Mutex<EventLog>,
 }
 
@@ -50,7 +53,20 @@ impl Bus {
     /// # Errors
     /// The host refuses the backing memory.
     pub fn new(description: &Description, otp: &[u32]) -> io::Result<Self> {
-        let memories = Memories::new(description)?;
+        Self::over(description, otp, &mut |bank| Ram::new(bank.name, bank.size))
+    }
+
+    /// The same over memory from elsewhere, whose bytes stay as they are. `source` gives the RAM of each bank; a RAM that is
+    /// smaller than its bank ends the bank there.
+    ///
+    /// # Errors
+    /// Those of `source`.
+    pub fn over(
+        description: &Description,
+        otp: &[u32],
+        source: &mut dyn FnMut(&Bank) -> io::Result<Ram>,
+    ) -> io::Result<Self> {
+        let memories = Memories::new(description, source)?;
         let devices = Mutex::new(Devices::new(description, &memories, otp));
         Ok(Bus {
             description: *description,
@@ -59,6 +75,7 @@ impl Bus {
             devices,
             m33_lines: InterruptLines::default(),
             attention: AtomicBool::new(false),
+            a_side: Listener::default(),
             log: Mutex::new(EventLog::default()),
         })
     }
@@ -157,6 +174,12 @@ impl Bus {
     /// A-side interrupts whose line is high (GIC SPI numbers).
     pub fn pending_interrupts(&self) -> BTreeSet<u16> {
         self.devices().high_spis().clone()
+    }
+
+    /// Has `listener` called whenever an A-side interrupt line rises, on the thread whose access raised it. It may use the
+    /// bus. There can be one; false when there was one already, which stays.
+    pub fn listen(&self, listener: impl Fn(&Bus) + Send + Sync + 'static) -> bool {
+        self.a_side.set(Box::new(listener))
     }
 
     /// Takes every logged event, oldest first.
@@ -317,15 +340,23 @@ impl Bus {
         }
         let mut effects = Effects::default();
         let write = RegisterWrite::from_bytes(register, from);
-        let outcome = {
+        let (outcome, rose) = {
             let mut devices = self.devices();
             let outcome = devices.write(initiator, register & !3, write, &self.memories, &mut effects);
-            effects.attention |= devices.drive_lines(&self.m33_lines);
-            outcome
+            (outcome, devices.drive_lines(&self.m33_lines))
         };
+        self.risen(rose);
         self.apply(initiator, register, direction, effects);
         outcome
             .map_err(|refusal| self.refuse_register(initiator, address, register, length, direction, refusal))
+    }
+
+    /// Tells the run loop and the listener that an A-side line rose, if it did.
+    fn risen(&self, rose: bool) {
+        if rose {
+            self.attention.store(true, Ordering::Release);
+            self.a_side.call(self);
+        }
     }
 
     fn apply(&self, initiator: Initiator, address: u64, direction: Direction, effects: Effects) {
@@ -366,15 +397,13 @@ impl Bus {
         refused_offset: u64,
         first_offset: u64,
     ) -> AccessError {
-        let (guard, region) = {
+        let ((guard, region), rose) = {
             let mut devices = self.devices();
             let found =
                 devices.capture_memory(initiator, direction, bank_base, refused_offset, &self.memories);
-            if devices.drive_lines(&self.m33_lines) {
-                self.attention.store(true, Ordering::Release);
-            }
-            found
+            (found, devices.drive_lines(&self.m33_lines))
         };
+        self.risen(rose);
         let address = address.saturating_add(refused_offset.saturating_sub(first_offset));
         self.refuse(initiator, address, length, direction, Cause::Firewall { guard, region })
     }
@@ -401,13 +430,12 @@ impl Bus {
         direction: Direction,
         refusal: devices::Refusal,
     ) -> AccessError {
-        {
+        let rose = {
             let mut devices = self.devices();
             devices.capture_refusal(register & !3, refusal);
-            if devices.drive_lines(&self.m33_lines) {
-                self.attention.store(true, Ordering::Release);
-            }
-        }
+            devices.drive_lines(&self.m33_lines)
+        };
+        self.risen(rose);
         let cause = Cause::Firewall { guard: refusal.guard, region: None };
         self.refuse(initiator, address, length, direction, cause)
     }

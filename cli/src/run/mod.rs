@@ -15,6 +15,7 @@ use rproc_board::system::{System, SystemConfig};
 use rproc_board::tee::{Counters, Presence, TeeConfig, TrustedKeys};
 use rproc_service::Policy;
 
+pub use boards::{Board, DEFAULT as DEFAULT_BOARD};
 pub use event::Outcome;
 
 use crate::failure::Failure;
@@ -78,7 +79,7 @@ fn parse_message(text: &str) -> Result<String, String> {
 }
 
 /// A number with a unit: `5s`, `250ms`, `2m`; a bare number is seconds.
-fn parse_time(text: &str) -> Result<Duration, String> {
+pub fn parse_time(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is no time: write 5s, 250ms, 2m or 1h");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: f64 = digits.parse().map_err(|_| wrong())?;
