@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+#[cfg(target_os = "linux")]
+use crate::tee;
 use crate::{completions, inspect, keys, run, sign, verify};
 
 /// Sign, inspect, verify and boot firmware for remote processors
@@ -31,6 +33,10 @@ pub enum Command {
     Verify(verify::Arguments),
     /// Boot firmware on a virtual board through the TEE, and talk to it
     Run(run::Arguments),
+    /// Use the remoteproc service of OP-TEE on this machine
+    #[cfg(target_os = "linux")]
+    #[command(subcommand)]
+    Tee(tee::Command),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }
