@@ -51,6 +51,12 @@ fn help(error: &ServiceError, login: Login, group: u32) -> Option<String> {
             Login::Group => format!("this process is not in group {group}: `id` says in which it is"),
             _ => "Linux refuses this login: give another --login".to_owned(),
         },
+        // The service opens a session with the platform service before it gives one.
+        (TeeResult::ITEM_NOT_FOUND, Origin::TrustedApp) if opening => {
+            "this TEE has no platform service for remote processors: build OP-TEE with \
+             54af4a68-19be-40d7-bbe6-8950350a8744"
+                .to_owned()
+        }
         (TeeResult::ITEM_NOT_FOUND, _) if opening => {
             "this TEE has no remoteproc service: build OP-TEE with it as an early TA, or put \
              80a4c275-0a47-4905-8285-1486a9771a08.ta into /lib/optee_armtz and run tee-supplicant"
@@ -132,6 +138,7 @@ mod tests {
     fn results_without_a_reason_have_advice() {
         for (operation, result, origin, expected) in [
             (Operation::Open, TeeResult::ITEM_NOT_FOUND, Origin::Tee, "tee-supplicant"),
+            (Operation::Open, TeeResult::ITEM_NOT_FOUND, Origin::TrustedApp, "platform service"),
             (Operation::Open, TeeResult::SECURITY, Origin::Tee, "sign it"),
             (Operation::Start, TeeResult::TARGET_DEAD, Origin::Tee, "release"),
             (Operation::Load, TeeResult::OUT_OF_MEMORY, Origin::Api, "smaller"),
