@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+#[cfg(target_os = "linux")]
+use crate::tee;
 use crate::{board, completions, inspect, keys, run, sign, verify};
 
 /// Sign, inspect, verify and boot firmware for remote processors
@@ -34,6 +36,10 @@ pub enum Command {
     /// The virtual board by itself
     #[command(subcommand)]
     Board(board::Command),
+    /// Use the remoteproc service of OP-TEE on this machine
+    #[cfg(target_os = "linux")]
+    #[command(subcommand)]
+    Tee(tee::Command),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | 0 | done |
 //! | 1 | wrong usage, or a file could not be read or written ([`Failure::Trouble`]) |
-//! | 2 | the image is refused ([`Failure::Refused`]) |
+//! | 2 | the image is refused, or the service refuses a command ([`Failure::Refused`]) |
 //! | 3 | the firmware failed (`rproc run`) |
 
 use rproc_abi::Refusal;
@@ -30,7 +30,7 @@ pub enum Failure {
         /// What to do about it, if that is known.
         help: Option<String>,
     },
-    /// The image is not one that the secure world would load.
+    /// The image is not one that the secure world would load, or the service refuses what it was asked.
     Refused(Refused),
 }
 

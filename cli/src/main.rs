@@ -14,6 +14,8 @@ mod output;
 mod report;
 mod run;
 mod sign;
+#[cfg(target_os = "linux")]
+mod tee;
 mod text;
 mod verify;
 
@@ -55,6 +57,8 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Run(arguments) => return run::run(&arguments).map(run::Outcome::exit_code),
         Command::Board(command) => board::run(command),
+        #[cfg(target_os = "linux")]
+        Command::Tee(command) => tee::run(command),
         Command::Completions(arguments) => completions::run(&arguments),
     }?;
     Ok(0)

@@ -29,6 +29,17 @@ impl Origin {
             Self::TrustedApp => 4,
         }
     }
+
+    /// From the number on the wire.
+    pub const fn from_code(code: u32) -> Option<Self> {
+        match code {
+            1 => Some(Self::Api),
+            2 => Some(Self::Comms),
+            3 => Some(Self::Tee),
+            4 => Some(Self::TrustedApp),
+            _ => None,
+        }
+    }
 }
 
 macro_rules! results {
@@ -117,6 +128,14 @@ impl fmt::Debug for TeeResult {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_origin_survives_its_number() {
+        for origin in [Origin::Api, Origin::Comms, Origin::Tee, Origin::TrustedApp] {
+            assert_eq!(Origin::from_code(origin.code()), Some(origin));
+        }
+        assert_eq!((Origin::from_code(0), Origin::from_code(5)), (None, None));
+    }
 
     #[test]
     fn every_code_and_name_is_there_once() {

@@ -1,10 +1,15 @@
 //! The normal world's way to the TEE: a client, the discoverable TEE bus, and the remoteproc service on it.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod bus;
 mod client;
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "ioctls and mappings are calls that the compiler cannot check")]
+mod linux;
 mod remoteproc;
 
 pub use bus::{BusError, Device, Driver, Outcome, TeeBus};
 pub use client::{MemRef, SessionId, SharedBuffer, TeeClient, TeeError};
+#[cfg(target_os = "linux")]
+pub use linux::{LinuxTee, OpenError};
 pub use remoteproc::{Operation, RemoteprocService, ServiceError};

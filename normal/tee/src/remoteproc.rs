@@ -4,7 +4,7 @@ use std::fmt;
 
 use rproc_abi::refusal::{Fact, Reason};
 use rproc_abi::service::{Request, TableLocation, buffer_size, open_params};
-use rproc_abi::{Login, Outputs, ProcessorId, Refusal, TeeResult, Uuid};
+use rproc_abi::{Login, Origin, Outputs, ProcessorId, Refusal, TeeResult, Uuid};
 use thiserror::Error;
 
 use crate::{MemRef, SessionId, SharedBuffer, TeeClient, TeeError};
@@ -79,7 +79,10 @@ impl<C: TeeClient> RemoteprocService<C> {
             Err(tee) => {
                 // A refused session cannot be asked for its reason; these codes leave only one.
                 let refusal = match tee.result {
-                    TeeResult::ACCESS_DENIED if login != Login::ReeKernel => {
+                    // What says so must be the service: the kernel refuses logins too, before the TEE sees them.
+                    TeeResult::ACCESS_DENIED
+                        if login != Login::ReeKernel && tee.origin == Origin::TrustedApp =>
+                    {
                         Some(Refusal::new(Reason::NotKernel))
                     }
                     TeeResult::NOT_SUPPORTED => Some(

@@ -1,0 +1,97 @@
+//! Lives of a firmware one after the other: neither world's memory grows.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::statistics;
+use crate::firmware::Firmware;
+use crate::report::Report;
+use crate::service::{Service, Target};
+
+/// Lives before the first look: caches and pools have filled then.
+const WARM_UP: u32 = 10;
+/// What all lives together may take of Linux's available memory, in KiB: other processes use it too.
+const SYSTEM_ALLOWANCE: i64 = 4096;
+/// What they may add to this process, in KiB.
+const PROCESS_ALLOWANCE: i64 = 256;
+
+/// Runs the suite.
+pub fn run(image: &Path, count: u32, target: &Target, report: &mut Report) -> Result<()> {
+    let firmware = Firmware::read(image)?;
+    let service = target.fresh()?;
+    let statistics = target.tee()?;
+    for _ in 0..WARM_UP {
+        live(&service, target, &firmware)?;
+    }
+    let heap_before = statistics::heap(&statistics)?;
+    let (available, resident) = (memory_available()?, memory_of_process()?);
+    let begin = Instant::now();
+    report.test("lives", || {
+        for life in 0..count {
+            live(&service, target, &firmware).with_context(|| format!("in life {life}"))?;
+        }
+        Ok(format!("{count} times load, start, stop, release"))
+    });
+    report.value("life", begin.elapsed().as_micros() / u128::from(count.max(1)), "us");
+    let taken = available - memory_available()?;
+    let grown = memory_of_process()? - resident;
+    report.value("linux-taken", taken, "KiB");
+    report.value("process-grown", grown, "KiB");
+    report.test("linux-memory", || {
+        ensure!(taken <= SYSTEM_ALLOWANCE, "{taken} KiB less are available");
+        ensure!(grown <= PROCESS_ALLOWANCE, "this process has grown by {grown} KiB");
+        Ok(format!("{taken} KiB taken, process grown by {grown} KiB"))
+    });
+    if let (Some(before), Some(after)) = (heap_before, statistics::heap(&statistics)?) {
+        report.value("core-heap-before", before.allocated, "bytes");
+        report.value("core-heap-after", after.allocated, "bytes");
+        report.value("core-heap-most", after.high_water, "bytes");
+        report.test("core-heap", || {
+            ensure!(
+                after.allocated <= before.allocated,
+                "{} bytes in use before, {} after",
+                before.allocated,
+                after.allocated
+            );
+            Ok(format!("{} bytes in use before, {} after", before.allocated, after.allocated))
+        });
+    }
+    Ok(())
+}
+
+fn live(service: &Service, target: &Target, firmware: &Firmware) -> Result<()> {
+    let core = target.core();
+    service.load(core, &firmware.image)?;
+    service.start(core)?;
+    service.stop(core)?;
+    service.release(core)?;
+    Ok(())
+}
+
+/// Linux's available memory in KiB.
+fn memory_available() -> Result<i64> {
+    field("/proc/meminfo", "MemAvailable:")
+}
+
+/// What this process has in memory, in KiB.
+fn memory_of_process() -> Result<i64> {
+    field("/proc/self/status", "VmRSS:")
+}
+
+fn field(path: &str, name: &str) -> Result<i64> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.with_context(|| format!("{path} has no number {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn linux_tells_both_numbers() {
+        assert!(super::memory_available().unwrap() > 0);
+        assert!(super::memory_of_process().unwrap() > 0);
+    }
+}

@@ -1,0 +1,111 @@
+//! The suites, one a file.
+
+mod boot;
+mod bus;
+mod cycles;
+mod hostile;
+mod interop;
+mod logins;
+mod panic;
+mod performance;
+mod refusals;
+mod states;
+mod statistics;
+mod verdict;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use crate::report::Report;
+use crate::service::Target;
+
+/// What can be run.
+#[derive(Subcommand)]
+pub enum Suite {
+    /// What the TEE enumerates and what Linux's TEE bus shows
+    Bus(bus::Arguments),
+    /// All commands in every state, for processors that are not there, and with wrong parameters
+    States {
+        /// A good image
+        image: PathBuf,
+    },
+    /// One life of a firmware, from load to release
+    Boot(boot::Arguments),
+    /// Who may open the service
+    Logins(logins::Arguments),
+    /// Images that must be refused: NAME.img with NAME.expect
+    Refusals {
+        /// The folder
+        folder: PathBuf,
+    },
+    /// Loads while another thread rewrites the shared buffer
+    Hostile {
+        /// A good image
+        image: PathBuf,
+        /// How long
+        seconds: u64,
+    },
+    /// Lives of a firmware one after the other, without memory growth
+    Cycles {
+        /// A good image
+        image: PathBuf,
+        /// How many
+        count: u32,
+    },
+    /// A Trusted Application that panics, as the test build does on command
+    Panic {
+        /// A good image
+        image: PathBuf,
+    },
+    /// How long a load, a call and a kick take; NAME.img
+    Performance {
+        /// The folder
+        folder: PathBuf,
+    },
+    /// Images of several signers: NAME.img with NAME.expect
+    Interop {
+        /// The folder
+        folder: PathBuf,
+    },
+}
+
+impl Suite {
+    /// As people type it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Bus(_) => "bus",
+            Self::States { .. } => "states",
+            Self::Boot(_) => "boot",
+            Self::Logins(_) => "logins",
+            Self::Refusals { .. } => "refusals",
+            Self::Hostile { .. } => "hostile",
+            Self::Cycles { .. } => "cycles",
+            Self::Panic { .. } => "panic",
+            Self::Performance { .. } => "performance",
+            Self::Interop { .. } => "interop",
+        }
+    }
+}
+
+/// Runs one; gives whether all went well.
+pub fn run(suite: &Suite, target: &Target) -> bool {
+    let mut report = Report::new(suite.name());
+    let ran = match suite {
+        Suite::Bus(arguments) => bus::run(arguments, target, &mut report),
+        Suite::States { image } => states::run(image, target, &mut report),
+        Suite::Boot(arguments) => boot::run(arguments, target, &mut report),
+        Suite::Logins(arguments) => logins::run(arguments, target, &mut report),
+        Suite::Refusals { folder } => refusals::run(folder, target, &mut report),
+        Suite::Hostile { image, seconds } => hostile::run(image, *seconds, target, &mut report),
+        Suite::Cycles { image, count } => cycles::run(image, *count, target, &mut report),
+        Suite::Panic { image } => panic::run(image, target, &mut report),
+        Suite::Performance { folder } => performance::run(folder, target, &mut report),
+        Suite::Interop { folder } => interop::run(folder, target, &mut report),
+    };
+    // What stands in the way of a whole suite is a failed test too.
+    if let Err(error) = ran {
+        report.test("setup", || -> anyhow::Result<&str> { Err(error) });
+    }
+    report.finish()
+}
