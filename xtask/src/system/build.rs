@@ -140,11 +140,6 @@ impl Builder<'_> {
                 self.cargo(&repository().join("secure/optee/ta"), LINUX_TARGET, "core,alloc,panic_abort")?;
             cargo
                 .env("TA_DEV_KIT_DIR", &kit)
-                .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", format!("{CROSS}gcc"))
-                .env(
-                    "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
-                    "-C panic=abort -C link-arg=-nostdlib -C link-arg=-nostartfiles",
-                )
                 .env("RPROC_TA_ENUMERATION", settings.enumeration)
                 .env("RPROC_TA_POLICY", settings.policy)
                 .env("RPROC_TA_CLIENTS", "kernel,group:0")

@@ -110,7 +110,7 @@ impl Boot<'_> {
         command
             .args(["--pdeathsig", "KILL", "--"])
             .arg(program)
-            .args(["board", "serve", "--wait", "60", "--socket"]);
+            .args(["board", "serve", "--wait", "60s", "--socket"]);
         command.arg(&socket).arg("--log").arg(&log);
         let messages = File::create(self.logs.join("board.messages"))?;
         let child = command

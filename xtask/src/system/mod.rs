@@ -87,15 +87,11 @@ pub fn run(options: &Options) -> Result<()> {
         let planned = plan.shell()?;
         return runner.with_boot(&planned, |boot| boot.shell());
     }
-    let mut boots = plan.boots(options.cycles)?;
-    boots.extend(plan.measurements()?);
-    if let Some(only) = &options.only {
-        let names: Vec<&str> = boots.iter().map(|boot| boot.name).collect();
-        if !names.contains(&only.as_str()) {
-            bail!("no boot is called {only}; there are: {}", names.join(", "));
-        }
-        boots.retain(|boot| boot.name == only);
-    }
+    let names = match &options.only {
+        Some(name) => vec![name.as_str()],
+        None => suites::names(),
+    };
+    let boots = names.into_iter().map(|name| plan.boot(name, options.cycles)).collect::<Result<Vec<_>>>()?;
     println!("boots, after {} s", begun.elapsed().as_secs());
     let mut report = Report::default();
     for planned in &boots {

@@ -1,6 +1,6 @@
 //! The boots: which OP-TEE, which TA, what the guest runs, and what the host checks afterwards.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,6 +29,41 @@ const REFERENCE: &str = "reference-place";
 const CORE_HASH: &str = "core-hash";
 
 const SUPPLICANT_START: &str = "tee-supplicant -d\nsleep 0.5\n";
+
+/// The boots with tests, in order.
+const TESTS: [&str; 5] = ["bare", "early", "supplicant", "file", "upstream"];
+
+/// A pairing of a TA with a platform service, to measure LOAD.
+struct Measurement {
+    name: &'static str,
+    /// Our TA, or else upstream's.
+    ours: bool,
+    /// Features of the platform service.
+    features: &'static str,
+    core: CoreSettings,
+}
+
+const fn measurement(
+    name: &'static str,
+    ours: bool,
+    features: &'static str,
+    core: CoreSettings,
+) -> Measurement {
+    Measurement { name, ours, features, core }
+}
+
+const MEASUREMENTS: [Measurement; 5] = [
+    measurement("load-ours", true, "", PLAIN),
+    measurement("load-upstream", false, "", PLAIN),
+    measurement("load-upstream-on-reference", false, REFERENCE, PLAIN),
+    measurement("load-ours-extensions", true, CORE_HASH, EXTENSIONS),
+    measurement("load-upstream-on-reference-extensions", false, REFERENCE, EXTENSIONS),
+];
+
+/// The names of all boots, in order.
+pub fn names() -> Vec<&'static str> {
+    TESTS.into_iter().chain(MEASUREMENTS.iter().map(|measurement| measurement.name)).collect()
+}
 
 /// One boot of the plan.
 pub struct Planned {
@@ -64,47 +99,49 @@ impl Plan<'_> {
         Ok(Planned { name: "shell", flash, extra, suites: &[], limit: Duration::MAX, board: true })
     }
 
-    /// All boots of the tests.
-    pub fn boots(&self, cycles: u32) -> Result<Vec<Planned>> {
-        Ok(vec![self.bare()?, self.early(cycles)?, self.supplicant()?, self.file()?, self.upstream()?])
+    /// The boot of this name, with all that it needs.
+    pub fn boot(&self, name: &str, cycles: u32) -> Result<Planned> {
+        match name {
+            "bare" => self.bare(),
+            "early" => self.early(cycles),
+            "supplicant" => self.supplicant(),
+            "file" => self.file(),
+            "upstream" => self.upstream(),
+            _ => {
+                let names = || MEASUREMENTS.map(|measurement| measurement.name).join(", ");
+                let found = MEASUREMENTS.iter().find(|measurement| measurement.name == name);
+                self.measurement(found.with_context(|| {
+                    format!("no boot is called {name}; there are: {}, {}", TESTS.join(", "), names())
+                })?)
+            }
+        }
     }
 
-    /// The boots that measure LOAD: each pairing of a TA with a platform service.
-    pub fn measurements(&self) -> Result<Vec<Planned>> {
-        let ours = self.builder.ta(&FILE)?.file;
-        let upstream = upstream_ta(self.builder.packages);
-        let mut boots = Vec::new();
-        for (name, ta, features, core) in [
-            ("ours", &ours, "", PLAIN),
-            ("upstream", &upstream, "", PLAIN),
-            ("upstream-on-reference", &upstream, REFERENCE, PLAIN),
-            ("extensions-ours", &ours, CORE_HASH, EXTENSIONS),
-            ("extensions-upstream-on-reference", &upstream, REFERENCE, EXTENSIONS),
-        ] {
-            let flash = self.flash(name, features, &core, None)?;
-            let login = if ta == &ours { "group:0" } else { "public" };
-            let script =
-                format!("{SUPPLICANT_START}rproc-guest run performance /images/performance --login {login}");
-            let extra = self.extra(&[("performance", &self.images.performance)], Some(ta), &script)?;
-            boots.push(Planned {
-                name,
-                flash,
-                extra,
-                suites: &["performance"],
-                limit: Duration::from_secs(180),
-                board: true,
-            });
-        }
-        Ok(boots)
+    /// A boot that measures LOAD.
+    fn measurement(&self, measurement: &Measurement) -> Result<Planned> {
+        let (ta, login) = match measurement.ours {
+            true => (self.builder.ta(&FILE)?.file, ""),
+            false => (upstream_ta(self.builder.packages), " --public"),
+        };
+        let flash = self.flash(measurement.name, measurement.features, &measurement.core, None)?;
+        let script = format!("{SUPPLICANT_START}rproc-guest run performance /images/performance{login}");
+        Ok(Planned {
+            name: measurement.name,
+            flash,
+            extra: self.extra(&[("performance", &self.images.performance)], Some(&ta), &script)?,
+            suites: &["performance"],
+            limit: minutes(3),
+            board: true,
+        })
     }
 
     /// Debian's OP-TEE as it is: how long a boot takes without us, and a TA without its platform service.
     fn bare(&self) -> Result<Planned> {
         let flash = self.builder.flash("bare", &PLAIN, None, None)?;
         let ta = self.builder.ta(&FILE)?.file;
-        let script = format!("{SUPPLICANT_START}rproc-guest run absent");
+        let script = format!("{SUPPLICANT_START}rproc-guest run bus --listed never --not-on-bus");
         let extra = self.extra(&[], Some(&ta), &script)?;
-        Ok(Planned { name: "bare", flash, extra, suites: &["absent"], limit: minutes(2), board: false })
+        Ok(Planned { name: "bare", flash, extra, suites: &["bus"], limit: minutes(2), board: false })
     }
 
     fn early(&self, cycles: u32) -> Result<Planned> {
@@ -112,7 +149,7 @@ impl Plan<'_> {
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let script = format!(
             "rproc tee list\n\
-             rproc-guest run bus listed\n\
+             rproc-guest run bus --listed always\n\
              rproc-guest run logins\n\
              rproc-guest run states /images/firmware/echo.img\n\
              rproc-guest run boot /images/firmware/echo.img\n\
@@ -135,14 +172,14 @@ impl Plan<'_> {
         let ta = self.builder.ta(&SUPPLICANT)?;
         let flash = self.flash("supplicant", "", &PLAIN, Some(&ta))?;
         let script = format!(
-            "rproc-guest run bus not-listed\n{SUPPLICANT_START}rproc-guest run bus-later listed-with-supplicant"
+            "rproc-guest run bus --listed supplicant --not-on-bus\n{SUPPLICANT_START}rproc-guest run bus --listed supplicant"
         );
         let extra = self.extra(&[], None, &script)?;
         Ok(Planned {
             name: "supplicant",
             flash,
             extra,
-            suites: &["bus", "bus-later"],
+            suites: &["bus", "bus"],
             limit: minutes(2),
             board: true,
         })
@@ -152,8 +189,8 @@ impl Plan<'_> {
         let ta = self.builder.ta(&FILE)?.file;
         let flash = self.flash("ours", "", &PLAIN, None)?;
         let script = format!(
-            "{SUPPLICANT_START}rproc-guest run bus not-listed\n\
-             rproc-guest run interop /images/interop --login group:0\n\
+            "{SUPPLICANT_START}rproc-guest run bus --listed never --not-on-bus\n\
+             rproc-guest run interop /images/interop\n\
              rproc-guest run panic /images/firmware/echo.img"
         );
         let folders = [("interop", &self.images.interop), ("firmware", &self.images.firmware)];
@@ -170,7 +207,7 @@ impl Plan<'_> {
 
     fn upstream(&self) -> Result<Planned> {
         let flash = self.flash("ours", "", &PLAIN, None)?;
-        let script = format!("{SUPPLICANT_START}rproc-guest run interop /images/interop --login public");
+        let script = format!("{SUPPLICANT_START}rproc-guest run interop /images/interop --public");
         let ta = upstream_ta(self.builder.packages);
         let extra = self.extra(&[("interop", &self.images.interop)], Some(&ta), &script)?;
         Ok(Planned { name: "upstream", flash, extra, suites: &["interop"], limit: minutes(3), board: true })
