@@ -46,19 +46,36 @@ struct Line {
 }
 
 impl Line {
+    /// Writes all of it, as one line.
     fn flush(&mut self) {
         let (format, text): (_, *const c_char) = (c"%s".as_ptr(), self.text.as_ptr().cast());
         // SAFETY: the text ends with a zero, and it is the one argument of the format. No function is named.
         unsafe { optee::trace_printf(null(), 0, self.level as c_int, true, format, text) };
         (self.text, self.len) = ([0; ROOM], 0);
     }
+
+    /// Writes all of it but a word that is still being added, which begins the next line.
+    fn wrap(&mut self) {
+        let full = self.text;
+        let space = full.iter().rposition(|byte| *byte == b' ').filter(|space| *space > 0);
+        let end = space.unwrap_or(self.len);
+        let word = full.get(end + 1..self.len).unwrap_or_default();
+        if let Some(rest) = self.text.get_mut(end..) {
+            rest.fill(0);
+        }
+        self.flush();
+        if let Some(room) = self.text.get_mut(..word.len()) {
+            room.copy_from_slice(word);
+            self.len = word.len();
+        }
+    }
 }
 
 impl Write for Line {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         for byte in text.bytes() {
-            if self.len == ROOM - 1 {
-                self.flush();
+            if self.len >= ROOM - 1 {
+                self.wrap();
             }
             if let Some(room) = self.text.get_mut(self.len) {
                 *room = byte;
