@@ -154,17 +154,19 @@ impl Session<'_> {
     pub fn serve(&self, listener: Listener) -> Result<Ending, ServeError> {
         let deadline = self.wait.and_then(|wait| Instant::now().checked_add(wait));
         let stopped = || self.stop.load(Ordering::Acquire);
-        loop {
+        let mut open = Some(listener);
+        while let Some(listener) = &open {
             let Some(stream) = listener.accept(deadline, &stopped)? else {
                 return match self.wait {
                     Some(limit) if !stopped() => Err(ServeError::NobodyCame { limit }),
                     _ => Ok(Ending::Stopped),
                 };
             };
-            if let Some(ending) = self.converse(stream, deadline)? {
+            if let Some(ending) = self.converse(stream, deadline, &mut open)? {
                 return Ok(ending);
             }
         }
+        Ok(Ending::Stopped)
     }
 
     /// One connection. None when it was closed before a word, as by someone who only looks whether the socket is served, or
@@ -190,6 +192,8 @@ impl Session<'_> {
             };
             if !attached {
                 attached = true;
+                // There is one board: whoever comes now learns at once that nobody listens.
+                *open = None;
                 (self.observer)(Notice::Attached);
             }
             let reply = match Request::decode(header.command, channel.body()) {
