@@ -171,7 +171,12 @@ impl Session<'_> {
 
     /// One connection. None when it was closed before a word, as by someone who only looks whether the socket is served, or
     /// when it stays silent beyond the deadline.
-    fn converse(&self, stream: UnixStream, deadline: Option<Instant>) -> Result<Option<Ending>, ServeError> {
+    fn converse(
+        &self,
+        stream: UnixStream,
+        deadline: Option<Instant>,
+        open: &mut Option<Listener>,
+    ) -> Result<Option<Ending>, ServeError> {
         let mut channel = Channel::new(stream)?;
         let mut device = Device::new(self.description, self.observer.clone())?;
         let on_chip = device.on_chip().file().try_clone()?;
