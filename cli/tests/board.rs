@@ -1,5 +1,6 @@
 //! `rproc board serve` from outside: how it starts, waits and ends.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
 mod common;
 
