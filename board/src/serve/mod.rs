@@ -154,22 +154,29 @@ impl Session<'_> {
     pub fn serve(&self, listener: Listener) -> Result<Ending, ServeError> {
         let deadline = self.wait.and_then(|wait| Instant::now().checked_add(wait));
         let stopped = || self.stop.load(Ordering::Acquire);
-        loop {
+        let mut open = Some(listener);
+        while let Some(listener) = &open {
             let Some(stream) = listener.accept(deadline, &stopped)? else {
                 return match self.wait {
                     Some(limit) if !stopped() => Err(ServeError::NobodyCame { limit }),
                     _ => Ok(Ending::Stopped),
                 };
             };
-            if let Some(ending) = self.converse(stream, deadline)? {
+            if let Some(ending) = self.converse(stream, deadline, &mut open)? {
                 return Ok(ending);
             }
         }
+        Ok(Ending::Stopped)
     }
 
     /// One connection. None when it was closed before a word, as by someone who only looks whether the socket is served, or
     /// when it stays silent beyond the deadline.
-    fn converse(&self, stream: UnixStream, deadline: Option<Instant>) -> Result<Option<Ending>, ServeError> {
+    fn converse(
+        &self,
+        stream: UnixStream,
+        deadline: Option<Instant>,
+        open: &mut Option<Listener>,
+    ) -> Result<Option<Ending>, ServeError> {
         let mut channel = Channel::new(stream)?;
         let mut device = Device::new(self.description, self.observer.clone())?;
         let on_chip = device.on_chip().file().try_clone()?;
@@ -190,6 +197,8 @@ impl Session<'_> {
             };
             if !attached {
                 attached = true;
+                // There is one board: whoever comes now learns at once that nobody listens.
+                *open = None;
                 (self.observer)(Notice::Attached);
             }
             let reply = match Request::decode(header.command, channel.body()) {

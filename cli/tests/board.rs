@@ -1,0 +1,84 @@
+//! `rproc board serve` from outside: how it starts, waits and ends.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
+
+mod common;
+
+use std::os::unix::net::UnixListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Folder, Run};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A server that is ready.
+fn serve(folder: &Folder) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rproc"));
+    command
+        .args(["board", "serve", "--socket"])
+        .arg(folder.path("sock"))
+        .arg("--log")
+        .arg(folder.path("log"));
+    let child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let began = Instant::now();
+    while std::fs::read_to_string(folder.path("log")).map_or(true, |log| !log.contains("listening")) {
+        assert!(began.elapsed() < LIMIT, "it does not listen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+fn end(mut child: Child) -> Run {
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() {
+        assert!(began.elapsed() < LIMIT, "it does not end");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Run::of(child.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_signal_ends_it_and_takes_the_socket_away() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let folder = Folder::new();
+        let child = serve(&folder);
+        assert!(folder.path("sock").exists());
+        kill(Pid::from_raw(child.id() as i32), signal).unwrap();
+        let run = end(child);
+        assert_eq!((run.code, run.stderr.as_str()), (0, ""));
+        assert!(!folder.path("sock").exists());
+        let log = String::from_utf8(folder.read("log")).unwrap();
+        let last: serde_json::Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+        assert_eq!((&last["event"], &last["exit_code"]), (&"finished".into(), &0.into()), "{log}");
+    }
+}
+
+#[test]
+fn it_says_why_it_cannot_listen_and_what_to_do() {
+    let folder = Folder::new();
+    folder.write("file", b"precious");
+    let run = folder.rproc("board serve --socket file --wait 1s");
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("is no socket: remove it, or use another path"), "{}", run.stderr);
+    assert_eq!(folder.read("file"), b"precious");
+    let _other = UnixListener::bind(folder.path("taken")).unwrap();
+    let run = folder.rproc("board serve --socket taken --wait 1s");
+    assert!(run.code == 1 && run.stderr.contains("another process that listens there"), "{}", run.stderr);
+    let run = folder.rproc("board serve --socket nowhere/sock");
+    assert!(run.code == 1 && run.stderr.contains("cannot listen at nowhere/sock"), "{}", run.stderr);
+}
+
+#[test]
+fn waiting_ends_when_it_is_told_to() {
+    let folder = Folder::new();
+    drop(UnixListener::bind(folder.path("sock")).unwrap());
+    let run = folder.rproc("board serve --socket sock --wait 200ms --log -");
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("no machine attached the board within 0.2 s"), "{}", run.stderr);
+    assert!(run.stderr.contains("vfio-user-pci"), "{}", run.stderr);
+    assert_eq!(run.stdout.lines().count(), 2, "{}", run.stdout);
+    assert!(!folder.path("sock").exists(), "a socket left behind was replaced, and removed");
+}
