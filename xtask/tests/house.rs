@@ -138,17 +138,33 @@ fn every_source_file_says_what_it_is_for() {
     }
 }
 
+/// The ports to OP-TEE, which call C: the only crates of these worlds with unsafe code, each block with its reason.
+const PORTS: [&str; 2] = ["secure/optee/pta", "secure/optee/ta"];
+
 #[test]
 fn contract_and_secure_crates_are_no_std_and_without_unsafe() {
     for (name, (folder, _)) in crates() {
-        // The ports to OP-TEE are the foreign calls that the rest of secure/ is free of.
-        if !matches!(World::of(&folder), World::Contract | World::Secure)
-            || folder.starts_with("secure/optee")
+        if !matches!(World::of(&folder), World::Contract | World::Secure) || PORTS.contains(&folder.as_str())
         {
             continue;
         }
         let library = std::fs::read_to_string(root().join(&folder).join("src/lib.rs")).unwrap();
         assert!(library.contains("#![no_std]"), "{name} is not no_std");
         assert!(library.contains("#![forbid(unsafe_code)]"), "{name} does not forbid unsafe code");
+    }
+}
+
+#[test]
+fn the_ports_to_op_tee_are_no_std_and_give_a_reason_for_unsafe_code() {
+    let ports: Vec<_> = PORTS.into_iter().filter(|folder| root().join(folder).is_dir()).collect();
+    assert!(!ports.is_empty());
+    for folder in ports {
+        let read = |file: &str| std::fs::read_to_string(root().join(folder).join(file));
+        let main = read("src/lib.rs").or_else(|_| read("src/main.rs")).unwrap();
+        assert!(main.contains("#![no_std]"), "{folder} is not no_std");
+        let manifest = read("Cargo.toml").unwrap();
+        for lint in ["undocumented_unsafe_blocks", "unsafe_op_in_unsafe_fn"] {
+            assert!(manifest.contains(&format!("{lint} = \"deny\"")), "{folder} does not deny {lint}");
+        }
     }
 }
