@@ -1,5 +1,7 @@
 //! What the service tells its log.
 
+use core::fmt;
+
 use rproc_abi::service::TableLocation;
 use rproc_abi::{ProcessorId, Refusal};
 use rproc_image::SignatureAlgorithm;
@@ -83,6 +85,64 @@ pub enum Event<'a> {
     },
 }
 
+impl fmt::Display for Event<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Authenticated { processor, algorithm, soc, security_counter, unbound, .. } => {
+                write!(f, "{processor}: authentic, {algorithm}")?;
+                if let Some(soc) = soc {
+                    write!(f, ", for {soc}")?;
+                }
+                if let Some(counter) = security_counter {
+                    write!(f, ", counter {counter}")?;
+                }
+                unbound.fmt(f)
+            }
+            Event::SegmentLoaded { processor, image, index, address, file_size, memory_size } => write!(
+                f,
+                "{processor}: segment {index} of image {image} at {address:#x}, {file_size} of {memory_size} bytes"
+            ),
+            Event::Loaded { processor, resource_table: Some(table), derived } => {
+                let how = if *derived { "found" } else { "bound" };
+                write!(
+                    f,
+                    "{processor}: loaded, resource table {how} at {:#x}, {} bytes",
+                    table.address, table.size
+                )
+            }
+            Event::Loaded { processor, resource_table: None, .. } => {
+                write!(f, "{processor}: loaded, no resource table")
+            }
+            Event::Started { processor } => write!(f, "{processor}: started"),
+            Event::Stopped { processor } => write!(f, "{processor}: stopped"),
+            Event::Released { processor } => write!(f, "{processor}: released"),
+            Event::Refused { processor, refusal } => {
+                write!(f, "{processor}: refused, {refusal} [{}]", refusal.reason.name())
+            }
+        }
+    }
+}
+
+/// Words to follow a sentence: nothing where nothing is open.
+impl fmt::Display for Unbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.target, "target"),
+            (self.security_counter, "security counter"),
+            (self.elf_metadata, "ELF metadata"),
+            (self.resource_table, "resource table"),
+        ];
+        let mut separator = "; not bound: ";
+        for (open, part) in parts {
+            if open {
+                write!(f, "{separator}{part}")?;
+                separator = ", ";
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Somebody who is told what the service did.
 pub trait Observer {
     /// It did this.
@@ -94,4 +154,35 @@ pub struct Silent;
 
 impl Observer for Silent {
     fn event(&mut self, _: Event<'_>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_in_words() {
+        let processor = ProcessorId::CORTEX_M33;
+        let unbound = Unbound { target: true, resource_table: true, ..Unbound::default() };
+        let algorithm = SignatureAlgorithm::EcdsaP256Sha256;
+        let event = Event::Authenticated {
+            processor,
+            algorithm,
+            key: None,
+            soc: None,
+            security_counter: Some(7),
+            unbound,
+        };
+        assert_eq!(
+            event.to_string(),
+            "m33: authentic, ECDSA P-256 with SHA-256, counter 7; not bound: target, resource table"
+        );
+        let table = Some(TableLocation { address: 0x8010_0000, size: 16 });
+        let event = Event::Loaded { processor, resource_table: table, derived: true };
+        assert_eq!(event.to_string(), "m33: loaded, resource table found at 0x80100000, 16 bytes");
+    }
 }
