@@ -115,7 +115,7 @@ impl Service {
         let (device, driver) = linux.unzip();
         Self {
             uuid: uuid.to_string(),
-            name: services::name(uuid).map(|(name, _)| name),
+            name: services::name(uuid),
             listed: scope.map(|scope| match scope {
                 Scope::Always => "always",
                 Scope::Supplicant => "supplicant",

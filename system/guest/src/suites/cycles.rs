@@ -1,7 +1,7 @@
 //! Lives of a firmware one after the other: neither world's memory grows.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -27,14 +27,17 @@ pub fn run(image: &Path, count: u32, target: &Target, report: &mut Report) -> Re
     }
     let heap_before = statistics::heap(&statistics)?;
     let (available, resident) = (memory_available()?, memory_of_process()?);
-    let begin = Instant::now();
+    let mut times = [Duration::ZERO; 4];
     report.test("lives", || {
         for life in 0..count {
-            live(&service, target, &firmware).with_context(|| format!("in life {life}"))?;
+            let took = live(&service, target, &firmware).with_context(|| format!("in life {life}"))?;
+            times.iter_mut().zip(took).for_each(|(sum, time)| *sum += time);
         }
         Ok(format!("{count} times load, start, stop, release"))
     });
-    report.value("life", begin.elapsed().as_micros() / u128::from(count.max(1)), "us");
+    for (name, time) in ["load", "start", "stop", "release"].into_iter().zip(times) {
+        report.value(name, (time / count.max(1)).as_micros(), "us");
+    }
     let taken = available - memory_available()?;
     let grown = memory_of_process()? - resident;
     report.value("linux-taken", taken, "KiB");
@@ -61,13 +64,18 @@ pub fn run(image: &Path, count: u32, target: &Target, report: &mut Report) -> Re
     Ok(())
 }
 
-fn live(service: &Service, target: &Target, firmware: &Firmware) -> Result<()> {
+/// One life; gives how long its four commands took.
+fn live(service: &Service, target: &Target, firmware: &Firmware) -> Result<[Duration; 4]> {
     let core = target.core();
+    let begin = Instant::now();
     service.load(core, &firmware.image)?;
+    let loaded = begin.elapsed();
     service.start(core)?;
+    let started = begin.elapsed();
     service.stop(core)?;
+    let stopped = begin.elapsed();
     service.release(core)?;
-    Ok(())
+    Ok([loaded, started - loaded, stopped - started, begin.elapsed() - stopped])
 }
 
 /// Linux's available memory in KiB.

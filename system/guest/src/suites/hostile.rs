@@ -1,7 +1,6 @@
 //! A thread rewrites the shared buffer while the service loads from it: what is in memory after a success is what was signed.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,11 @@ use rproc_tee::{LinuxTee, RemoteprocService, SharedBuffer, TeeClient as _};
 use crate::firmware::Firmware;
 use crate::report::Report;
 use crate::service::{Service, Target};
+
+/// Places that are changed at a time.
+const PLACES: usize = 4;
+/// Microseconds.
+const LONGEST_WAIT: u64 = 2000;
 
 /// What came of the loads.
 #[derive(Default)]
@@ -91,9 +95,10 @@ fn load(
     Ok(counts)
 }
 
-/// Changes a few bytes anywhere, puts them back, pauses; so that a load meets both a whole and a changed image.
+/// Changes bytes in a few places, waits, puts them back, waits: the image is whole about half of the time, and a load
+/// meets both. The two waits are random, so that a change also falls between two looks of a load at the same bytes.
 fn rewrite(
-    tee: &Arc<LinuxTee>,
+    tee: &LinuxTee,
     buffer: SharedBuffer,
     image: &[u8],
     stop: &AtomicBool,
@@ -101,18 +106,25 @@ fn rewrite(
 ) -> Result<()> {
     let mut random = Xorshift(0x9e37_79b9_7f4a_7c15);
     while !stop.load(Ordering::Relaxed) {
-        let at = usize::try_from(random.next() % image.len() as u64)?;
-        let good = image.get(at..image.len().min(at + 16)).unwrap_or_default();
-        let changed: Vec<u8> = good.iter().map(|byte| byte ^ 0x40).collect();
-        tee.write_shared(buffer, at, &changed)?;
-        if random.next().is_multiple_of(4) {
-            std::thread::sleep(Duration::from_micros(random.next() % 2000));
+        let mut places = [0; PLACES];
+        for place in &mut places {
+            *place = usize::try_from(random.next() % image.len() as u64)?;
+            let changed: Vec<u8> = piece(image, *place).iter().map(|byte| byte ^ 0x40).collect();
+            tee.write_shared(buffer, *place, &changed)?;
         }
-        tee.write_shared(buffer, at, good)?;
-        writes.fetch_add(2, Ordering::Relaxed);
-        std::thread::sleep(Duration::from_micros(random.next() % 4000));
+        std::thread::sleep(Duration::from_micros(random.next() % LONGEST_WAIT));
+        for place in places {
+            tee.write_shared(buffer, place, piece(image, place))?;
+        }
+        writes.fetch_add(2 * PLACES as u64, Ordering::Relaxed);
+        std::thread::sleep(Duration::from_micros(random.next() % LONGEST_WAIT));
     }
     Ok(())
+}
+
+/// The bytes that are changed at a place.
+fn piece(image: &[u8], place: usize) -> &[u8] {
+    image.get(place..image.len().min(place + 16)).unwrap_or_default()
 }
 
 /// Marsaglia's generator: the same places in each run, which is all that is asked of it.

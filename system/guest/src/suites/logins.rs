@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use rproc_abi::{Login, Origin, TeeResult};
 use rproc_tee::{LinuxTee, RemoteprocService};
@@ -23,27 +23,19 @@ const FOREIGN_GROUP: u32 = 54_321;
 
 /// Runs the suite.
 pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Result<()> {
-    let by_service = Some(Origin::TrustedApp);
-    let by_kernel = Some(Origin::Api);
-    let own_group = if arguments.kernel_only { by_service } else { None };
-    for (name, login, denied) in [
+    let by_service = Some((TeeResult::ACCESS_DENIED, Origin::TrustedApp));
+    let by_kernel = Some((TeeResult::ACCESS_DENIED, Origin::Api));
+    // No login that Linux knows of a process.
+    let unknown = Some((TeeResult::BAD_PARAMETERS, Origin::Api));
+    for (name, login, refused) in [
         ("public", Login::Public, by_service),
         ("user", Login::User, by_service),
-        ("group", Login::Group, own_group),
+        ("group", Login::Group, if arguments.kernel_only { by_service } else { None }),
         // EPERM, to root too.
         ("kernel", Login::ReeKernel, by_kernel),
-        ("trusted-app", Login::TrustedApp, None),
+        ("trusted-app", Login::TrustedApp, unknown),
     ] {
-        // The kernel's own range ends at 0xbfffffff: a Trusted Application's login reaches OP-TEE, which refuses it.
-        if login == Login::TrustedApp {
-            report.test(name, || {
-                let outcome = RemoteprocService::open(target.tee()?, login, target.core());
-                let error = outcome.err().context("a process was taken for a Trusted Application")?;
-                Ok(error.tee.to_string())
-            });
-            continue;
-        }
-        report.test(name, || open(target.tee()?, target, login, denied));
+        report.test(name, || open(target.tee()?, target, login, refused));
     }
     report.test("foreign-group", || {
         let tee = Arc::into_inner(target.tee()?).context("the device is in use")?;
@@ -52,13 +44,18 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
     Ok(())
 }
 
-fn open(tee: Arc<LinuxTee>, target: &Target, login: Login, denied: Option<Origin>) -> Result<String> {
-    match (RemoteprocService::open(tee, login, target.core()), denied) {
+fn open(
+    tee: Arc<LinuxTee>,
+    target: &Target,
+    login: Login,
+    refused: Option<(TeeResult, Origin)>,
+) -> Result<String> {
+    match (RemoteprocService::open(tee, login, target.core()), refused) {
         (Ok(_), None) => Ok("a session".to_owned()),
-        (Ok(_), Some(_)) => Err(anyhow::anyhow!("a session was given")),
+        (Ok(_), Some(_)) => bail!("a session was given"),
         (Err(error), None) => Err(error.into()),
-        (Err(error), Some(origin)) => {
-            ensure!((error.tee.result, error.tee.origin) == (TeeResult::ACCESS_DENIED, origin), "{error}");
+        (Err(error), Some(expected)) => {
+            ensure!((error.tee.result, error.tee.origin) == expected, "{error}");
             Ok(error.to_string())
         }
     }
