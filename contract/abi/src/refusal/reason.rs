@@ -101,7 +101,7 @@ reasons! {
     SharedMemory = 68, "shared-memory", BAD_PARAMETERS, "a shared buffer is smaller than the command needs", "share the whole image";
     PlatformFailed = 69, "platform-failed", GENERIC, "the platform service failed without saying why", "look at the secure world's log";
     StartedBefore = 70, "started-before", BAD_STATE, "the processor runs since before the service was restarted", "release it first: that stops it and wipes its memory";
-    PlatformMissing = 71, "platform-missing", ITEM_NOT_FOUND, "this TEE has no platform service for remote processors", "build OP-TEE with the platform service, 54af4a68-19be-40d7-bbe6-8950350a8744";
+    PlatformMissing = 71, "platform-missing", ITEM_NOT_FOUND, "this TEE has no platform service for remote processors, or that one found no hardware", "build OP-TEE with the platform service, 54af4a68-19be-40d7-bbe6-8950350a8744; a virtual machine needs the virtual board too";
     // The hardware.
     AddressOutsideRegions = 80, "address-outside-regions", ACCESS_DENIED, "an address is not memory of this processor", "check it against the processor's regions";
     RegisterReadBack = 81, "register-read-back", SECURITY, "a register does not hold what was written to it", "the register is locked or owned by another compartment: check the secure boot chain";
