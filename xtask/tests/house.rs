@@ -144,7 +144,8 @@ const PORTS: [&str; 2] = ["secure/optee/pta", "secure/optee/ta"];
 #[test]
 fn contract_and_secure_crates_are_no_std_and_without_unsafe() {
     for (name, (folder, _)) in crates() {
-        if !matches!(World::of(&folder), World::Contract | World::Secure) || PORTS.contains(&folder.as_str()) {
+        if !matches!(World::of(&folder), World::Contract | World::Secure) || PORTS.contains(&folder.as_str())
+        {
             continue;
         }
         let library = std::fs::read_to_string(root().join(&folder).join("src/lib.rs")).unwrap();

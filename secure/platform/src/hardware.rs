@@ -82,7 +82,9 @@ pub fn place_in_windows<H: Hardware + ?Sized, D: Sha256, M: SharedMemory>(
     Ok(hash.finish())
 }
 
-/// Writes the bits of `mask` in a register and refuses to go on when they do not read back.
+/// Makes the bits of `mask` in a register those of `value`, and refuses to go on when they do not read back.
+///
+/// A register that has them already is left alone: read back it was.
 pub fn write_checked<H: Hardware>(
     hardware: &mut H,
     address: u64,
@@ -90,6 +92,9 @@ pub fn write_checked<H: Hardware>(
     value: u32,
 ) -> Result<(), Refusal> {
     let old = hardware.read32(address).map_err(register_refusal)?;
+    if old & mask == value & mask {
+        return Ok(());
+    }
     hardware.write32(address, old & !mask | value & mask).map_err(register_refusal)?;
     let now = hardware.read32(address).map_err(register_refusal)?;
     if now & mask == value & mask {

@@ -53,6 +53,16 @@ pub struct CoreSettings {
     pub crypto_extensions: bool,
 }
 
+/// The key that everybody has.
+pub fn development_key() -> PathBuf {
+    repository().join("contract/keys/src/development.pem")
+}
+
+/// The RSA key of this cache.
+pub fn rsa_key(cache: &Cache) -> PathBuf {
+    cache.place("keys/rsa4096.pem")
+}
+
 /// Everything that builds.
 pub struct Builder<'a> {
     /// Where it is kept.
@@ -102,7 +112,7 @@ impl Builder<'_> {
         };
         let mut cargo = Command::new("cargo");
         cargo.current_dir(folder).env("CARGO_TARGET_DIR", self.cache.place("cargo")).env_remove("RUSTFLAGS");
-        cargo.args(["build", "--release", "--locked", "--target", target]);
+        cargo.args(["build", "--locked", "--target", target]);
         if let Some(sources) = sources {
             cargo.env("RUSTC_BOOTSTRAP", "1").env("__CARGO_TESTS_ONLY_SRC_ROOT", sources);
             cargo.arg(format!("-Zbuild-std={parts}"));
@@ -110,8 +120,8 @@ impl Builder<'_> {
         Ok(cargo)
     }
 
-    fn built(&self, target: &str, name: &str) -> PathBuf {
-        self.cache.place("cargo").join(target).join("release").join(name)
+    fn built(&self, target: &str, profile: &str, name: &str) -> PathBuf {
+        self.cache.place("cargo").join(target).join(profile).join(name)
     }
 
     /// A program of the workspace as one static arm64 file.
@@ -119,14 +129,11 @@ impl Builder<'_> {
         self.cache.entry(&format!("build/{package}"), &sources()?, |file| {
             let mut cargo = self.cargo(&repository(), LINUX_TARGET, "std,panic_abort")?;
             cargo
-                .args(["--package", package])
+                .args(["--profile", "device", "--package", package])
                 .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER", format!("{CROSS}gcc"))
-                .env(
-                    "CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
-                    "-C target-feature=+crt-static -C strip=symbols",
-                );
+                .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS", "-C target-feature=+crt-static");
             logged(&mut cargo, &self.log(package)?)?;
-            fs::copy(self.built(LINUX_TARGET, package), file)?;
+            fs::copy(self.built(LINUX_TARGET, "device", package), file)?;
             Ok(())
         })
     }
@@ -143,14 +150,14 @@ impl Builder<'_> {
                 .env("RPROC_TA_ENUMERATION", settings.enumeration)
                 .env("RPROC_TA_POLICY", settings.policy)
                 .env("RPROC_TA_CLIENTS", "kernel,group:0")
-                .args(["--features", settings.features]);
+                .args(["--release", "--features", settings.features]);
             logged(&mut cargo, &self.log(&format!("ta-{}", settings.name))?)?;
             fs::create_dir_all(folder)?;
             let early = folder.join(format!("{TA_UUID}.stripped.elf"));
             output(
                 Command::new(format!("{CROSS}objcopy"))
                     .arg("--strip-unneeded")
-                    .arg(self.built(LINUX_TARGET, "rproc-ta"))
+                    .arg(self.built(LINUX_TARGET, "release", "rproc-ta"))
                     .arg(&early),
             )?;
             let mut sign = Command::new(PYTHON);
@@ -207,7 +214,10 @@ impl Builder<'_> {
     /// The platform service as a library for that core.
     pub fn pta(&self, settings: &CoreSettings, features: &str) -> Result<PathBuf> {
         let core = self.core(settings)?;
-        let inputs = sources()?.text(features).text(format!("{settings:?} {:?}", self.packages.versions));
+        let inputs = sources()?
+            .text(features)
+            .text(format!("{settings:?} {:?}", self.packages.versions))
+            .file(&rsa_key(self.cache))?;
         let name = format!("pta-{}-{}", settings.name, if features.is_empty() { "plain" } else { features });
         self.cache.entry(&format!("build/{name}.a"), &inputs, |file| {
             let mut cargo = self.cargo(&repository().join("secure/optee/pta"), CORE_TARGET, "core")?;
@@ -218,12 +228,19 @@ impl Builder<'_> {
                 )
                 .env("OPTEE_SRC", &self.packages.optee_sources)
                 .env("OPTEE_OUT", &core)
+                .env("RPROC_TRUSTED_KEYS", self.trusted_keys()?)
                 .env("LIBCLANG_PATH", libclang().context("libclang is gone")?)
-                .args(["--features", features]);
+                .args(["--release", "--features", features]);
             logged(&mut cargo, &self.log(&name)?)?;
-            fs::copy(self.built(CORE_TARGET, "librproc_pta.a"), file)?;
+            fs::copy(self.built(CORE_TARGET, "release", "librproc_pta.a"), file)?;
             Ok(())
         })
+    }
+
+    /// What the platform service trusts: the virtual board's development key, and an RSA key of this cache's own, because an
+    /// ECDSA check takes OP-TEE longer than all the rest of a LOAD.
+    fn trusted_keys(&self) -> Result<std::ffi::OsString> {
+        Ok(std::env::join_paths([development_key(), rsa_key(self.cache)])?)
     }
 
     /// TF-A with OP-TEE, for QEMU's flash. Without `pta` it is Debian's OP-TEE as it is.

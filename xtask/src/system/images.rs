@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::build::TA_UUID;
+use super::build::{TA_UUID, development_key, rsa_key};
 use super::cache::{Cache, Inputs};
 use super::host::PYTHON;
 use super::packages::Packages;
@@ -38,6 +38,7 @@ struct Maker<'a> {
 /// Makes all of them with the host's `rproc`, upstream's script and the virtual board's tests.
 pub fn make(cache: &Cache, packages: &Packages, rproc: &Path) -> Result<Images> {
     let maker = Maker { cache, packages, rproc };
+    maker.key()?;
     Ok(Images {
         firmware: maker.firmware()?,
         interop: maker.interop()?,
@@ -50,34 +51,41 @@ fn echo() -> PathBuf {
     repository().join("firmware/elf/echo-m33.elf")
 }
 
-fn development_key() -> PathBuf {
-    repository().join("contract/keys/src/development.pem")
-}
-
 impl Maker<'_> {
     fn inputs(&self) -> Result<Inputs> {
-        Inputs::new().file(self.rproc)?.file(&echo())
+        Inputs::new().file(self.rproc)?.file(&rsa_key(self.cache))?.file(&echo())
     }
 
-    fn sign(&self, elf: &Path, image: &Path, more: &[&str]) -> Result<()> {
+    /// Makes the RSA key, once.
+    fn key(&self) -> Result<()> {
+        let key = rsa_key(self.cache);
+        if key.exists() {
+            return Ok(());
+        }
+        fs::create_dir_all(self.cache.place("keys"))?;
+        output(Command::new(self.rproc).args(["keys", "new", "--type", "rsa4096"]).arg(key)).map(drop)
+    }
+
+    fn sign(&self, key: &Path, elf: &Path, image: &Path, more: &[&str]) -> Result<()> {
         let mut sign = Command::new(self.rproc);
-        sign.arg("sign").arg(elf).arg("--key").arg(development_key()).arg("--output").arg(image).args(more);
+        sign.arg("sign").arg(elf).arg("--key").arg(key).arg("--output").arg(image).args(more);
         output(&mut sign).map(drop)
     }
 
     fn firmware(&self) -> Result<PathBuf> {
         self.cache.entry("images/firmware", &self.inputs()?, |folder| {
             fs::create_dir_all(folder)?;
-            self.sign(&echo(), &folder.join("echo.img"), &["--target", "stm32mp257:m33"])
+            let key = rsa_key(self.cache);
+            self.sign(&key, &echo(), &folder.join("echo.img"), &["--target", "stm32mp257:m33"])
         })
     }
 
     /// What upstream's script makes. It wants the boot address as a platform TLV.
-    fn script(&self, elf: &Path, image: &Path) -> Result<()> {
+    fn script(&self, key: &Path, kind: &str, elf: &Path, image: &Path) -> Result<()> {
         let mut sign = Command::new(PYTHON);
         sign.arg(self.packages.ta_kit().join("scripts/sign_rproc_fw.py"));
-        sign.arg("--in").arg(elf).arg("--out").arg(image).arg("--key").arg(development_key());
-        sign.args(["--key_type", "ECC", "--plat-tlv", "0x10001", &format!("{:#x}", boot_address(elf)?)]);
+        sign.arg("--in").arg(elf).arg("--out").arg(image).arg("--key").arg(key);
+        sign.args(["--key_type", kind, "--plat-tlv", "0x10001", &format!("{:#x}", boot_address(elf)?)]);
         output(&mut sign).map(drop)
     }
 
@@ -85,9 +93,11 @@ impl Maker<'_> {
         let script = self.packages.ta_kit().join("scripts/sign_rproc_fw.py");
         self.cache.entry("images/interop", &self.inputs()?.file(&script)?, |folder| {
             fs::create_dir_all(folder)?;
-            self.sign(&echo(), &folder.join("ours.img"), &["--plain"])?;
-            self.script(&echo(), &folder.join("script.img"))?;
-            for name in ["ours", "script"] {
+            for (kind, key) in [("RSA", rsa_key(self.cache)), ("ECC", development_key())] {
+                self.sign(&key, &echo(), &folder.join(format!("ours-{kind}.img")), &["--plain"])?;
+                self.script(&key, kind, &echo(), &folder.join(format!("script-{kind}.img")))?;
+            }
+            for name in ["ours-RSA", "ours-ECC", "script-RSA", "script-ECC"] {
                 let good = fs::read(folder.join(format!("{name}.img")))?;
                 fs::write(folder.join(format!("{name}.expect")), "00000000 loaded\n")?;
                 for (change, at, result) in changes(&good)? {
@@ -111,7 +121,7 @@ impl Maker<'_> {
                 let elf = folder.join("large.elf");
                 fs::write(&elf, large(mib * MIB))?;
                 let more = ["--plain", "--boot-address", "0x80100000"];
-                self.sign(&elf, &folder.join(format!("{mib}MiB.img")), &more)?;
+                self.sign(&rsa_key(self.cache), &elf, &folder.join(format!("{mib}MiB.img")), &more)?;
                 fs::remove_file(elf)?;
             }
             Ok(())

@@ -2,6 +2,8 @@
 
 mod build;
 mod cache;
+mod checks;
+mod comparison;
 mod host;
 mod images;
 mod machine;
@@ -135,6 +137,8 @@ impl Runner<'_> {
             .with_context(|| format!("the boot `{}`", planned.name))?;
         let before = report.tests.len();
         report.add(planned.name, &outcome.console, planned.suites);
+        let logs = self.cache.place("boots").join(planned.name);
+        checks::add(planned.name, &logs, planned.board, planned.starts, report);
         let failed = report.tests.iter().skip(before).filter(|test| test.failure.is_some()).count();
         let run = report.tests.len() - before;
         println!(
@@ -148,7 +152,7 @@ impl Runner<'_> {
 }
 
 fn conclude(report: &Report, packages: &Packages, begun: Instant, record: bool) -> Result<()> {
-    println!("\n{}\n{}", report.table(), report.figures());
+    println!("\n{}\n{}\n{}", report.table(), comparison::table(report), report.figures());
     for test in report.failures() {
         println!("FAILED {}: {}", test.name, test.failure.as_deref().unwrap_or_default());
     }
@@ -165,8 +169,9 @@ fn conclude(report: &Report, packages: &Packages, begun: Instant, record: bool) 
             packages.versions.iter().map(|(name, version)| format!("| {name} | {version} |\n")).collect();
         let text = format!(
             "# The system tests, as last recorded\n\nWritten by `cargo xtask system --record`; do not edit.\n\n\
-             | package | version |\n|---|---|\n{versions}\n{}\n{}",
+             | package | version |\n|---|---|\n{versions}\n{}\n{}\n{}",
             report.table(),
+            comparison::table(report),
             report.figures()
         );
         fs::write(repository().join("docs/system-results.md"), text)?;

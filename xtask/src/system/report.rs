@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 /// One test of the guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Test {
-    /// Boot and name, `early/states/start-when-off`.
+    /// Boot and name, `early/states.start-when-off`.
     pub name: String,
     /// Why it failed; `None` when it passed.
     pub failure: Option<String>,
@@ -58,6 +58,11 @@ impl Report {
         self.tests.push(Test { name: name.to_owned(), failure: result.err() });
     }
 
+    /// Adds a measurement of the host's own.
+    pub fn measure(&mut self, name: &str, number: f64, unit: &str) {
+        self.values.insert(name.to_owned(), (number, unit.to_owned()));
+    }
+
     fn fail(&mut self, boot: &str, suite: &str, failure: String) {
         self.tests.push(Test { name: format!("{boot}/{suite}"), failure: Some(failure) });
     }
@@ -76,7 +81,7 @@ impl Report {
     pub fn table(&self) -> String {
         let mut suites: Vec<(String, usize, usize)> = Vec::new();
         for test in &self.tests {
-            let suite = test.name.rsplit_once('/').map_or(test.name.as_str(), |(suite, _)| suite);
+            let suite = test.name.split_once('.').map_or(test.name.as_str(), |(suite, _)| suite);
             let passed = usize::from(test.failure.is_none());
             match suites.iter_mut().find(|(name, _, _)| name == suite) {
                 Some((_, all, ok)) => (*all, *ok) = (*all + 1, *ok + passed),
@@ -146,14 +151,14 @@ mod tests {
         report.add(
             "early",
             &lines(
-                "[ 1.0] noise\nrproc-test: states/start ok\nrproc-test: states/stop failed found 0xffff0006\n\
+                "[ 1.0] noise\nrproc-test: states.start ok\nrproc-test: states.stop failed found 0xffff0006\n\
                  rproc-value: call 0.6 ms\nrproc-suite: states done 1 ok 1 failed",
             ),
             &["states"],
         );
         assert_eq!(report.tests.len(), 2);
         let failed: Vec<_> = report.failures().collect();
-        assert_eq!(failed[0].name, "early/states/stop");
+        assert_eq!(failed[0].name, "early/states.stop");
         assert_eq!(failed[0].failure.as_deref(), Some("found 0xffff0006"));
         assert_eq!(report.value("early/call"), Some(0.6));
         assert!(report.table().contains("| early/states | 2 | 1 |"));
@@ -162,17 +167,17 @@ mod tests {
     #[test]
     fn a_suite_that_ends_early_or_loses_a_test_fails() {
         let mut report = Report::default();
-        report.add("early", &lines("rproc-test: bus/listed ok"), &["bus"]);
+        report.add("early", &lines("rproc-test: bus.listed ok"), &["bus"]);
         assert_eq!(report.failures().count(), 1);
         let mut report = Report::default();
         report.add(
             "early",
-            &lines("rproc-test: bus/listed ok\nrproc-suite: bus done 2 ok 0 failed"),
+            &lines("rproc-test: bus.listed ok\nrproc-suite: bus done 2 ok 0 failed"),
             &["bus"],
         );
         assert_eq!(report.failures().count(), 1);
         let mut report = Report::default();
-        report.add("early", &lines("rproc-test: bus/listed"), &[]);
+        report.add("early", &lines("rproc-test: bus.listed"), &[]);
         assert_eq!(report.failures().count(), 1, "no verdict is no success");
     }
 }

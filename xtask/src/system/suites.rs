@@ -79,6 +79,8 @@ pub struct Planned {
     pub limit: Duration,
     /// Whether the virtual board is part of the machine.
     pub board: bool,
+    /// How often the guest starts firmware at least.
+    pub starts: usize,
 }
 
 /// Makes what the boots need and gives them in order.
@@ -96,7 +98,7 @@ impl Plan<'_> {
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, "rproc tee list")?;
         extra.shell = true;
-        Ok(Planned { name: "shell", flash, extra, suites: &[], limit: Duration::MAX, board: true })
+        Ok(Planned { name: "shell", flash, extra, suites: &[], limit: Duration::MAX, board: true, starts: 0 })
     }
 
     /// The boot of this name, with all that it needs.
@@ -132,6 +134,7 @@ impl Plan<'_> {
             suites: &["performance"],
             limit: minutes(3),
             board: true,
+            starts: 0,
         })
     }
 
@@ -141,7 +144,15 @@ impl Plan<'_> {
         let ta = self.builder.ta(&FILE)?.file;
         let script = format!("{SUPPLICANT_START}rproc-guest run bus --listed never --not-on-bus");
         let extra = self.extra(&[], Some(&ta), &script)?;
-        Ok(Planned { name: "bare", flash, extra, suites: &["bus"], limit: minutes(2), board: false })
+        Ok(Planned {
+            name: "bare",
+            flash,
+            extra,
+            suites: &["bus"],
+            limit: minutes(2),
+            board: false,
+            starts: 0,
+        })
     }
 
     fn early(&self, cycles: u32) -> Result<Planned> {
@@ -165,6 +176,7 @@ impl Plan<'_> {
             suites: &["bus", "logins", "states", "boot", "refusals", "hostile", "cycles"],
             limit: minutes(15),
             board: true,
+            starts: cycles as usize,
         })
     }
 
@@ -182,6 +194,7 @@ impl Plan<'_> {
             suites: &["bus", "bus"],
             limit: minutes(2),
             board: true,
+            starts: 0,
         })
     }
 
@@ -202,6 +215,7 @@ impl Plan<'_> {
             suites: &["bus", "interop", "panic"],
             limit: minutes(3),
             board: true,
+            starts: 1,
         })
     }
 
@@ -210,7 +224,15 @@ impl Plan<'_> {
         let script = format!("{SUPPLICANT_START}rproc-guest run interop /images/interop --public");
         let ta = upstream_ta(self.builder.packages);
         let extra = self.extra(&[("interop", &self.images.interop)], Some(&ta), &script)?;
-        Ok(Planned { name: "upstream", flash, extra, suites: &["interop"], limit: minutes(3), board: true })
+        Ok(Planned {
+            name: "upstream",
+            flash,
+            extra,
+            suites: &["interop"],
+            limit: minutes(3),
+            board: true,
+            starts: 0,
+        })
     }
 
     fn flash(&self, name: &str, features: &str, core: &CoreSettings, early: Option<&Ta>) -> Result<PathBuf> {

@@ -30,6 +30,9 @@ impl Area {
 /// Bytes that the core maps at once, and the alignment of what it maps. It has room for five of them.
 pub const GRANULE: u64 = optee::mapping_granule;
 
+/// QEMU emulates no caches, and takes tens of milliseconds to walk 16 MiB of lines that are not there.
+const EMULATED: bool = cfg!(not(feature = "silicon"));
+
 /// A mapped range.
 ///
 /// The core gives address space back only when the last mapping goes first, so mappings must end in the reverse order of
@@ -112,12 +115,18 @@ impl Mapping {
 
     /// Brings what was written to memory: a coprocessor does not look into the Cortex-A's caches.
     pub fn clean(&mut self) {
+        if EMULATED {
+            return;
+        }
         // SAFETY: the range is mapped; cleaning changes no value.
         unsafe { optee::dcache_clean_range(self.start.as_ptr().cast(), self.len) };
     }
 
     /// Forgets what the caches hold, so that the next read sees what a coprocessor wrote.
     pub fn refresh(&mut self) {
+        if EMULATED {
+            return;
+        }
         // SAFETY: the range is mapped. What was written through a mapping was cleaned then, so no line is dirty and
         // cleaning first, which spares the neighbours in the first and last line, overwrites nothing.
         unsafe { optee::dcache_cleaninv_range(self.start.as_ptr().cast(), self.len) };

@@ -84,6 +84,8 @@ impl Fake {
     /// As boot firmware leaves it: all of the processor's memory is everybody's.
     pub(super) fn new() -> Self {
         let mut fake = Self::default();
+        // Whoever ran before used the secure state (M33_TZEN_CR).
+        fake.registers.insert(0x4880_20a0, 1);
         let ddr = REGIONS.iter().filter(|region| region.physical >= DDR);
         for (n, region) in (2..).zip(ddr) {
             let registers = RISAF4 + 0x40 * n;
