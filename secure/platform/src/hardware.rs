@@ -54,6 +54,24 @@ pub trait Hardware {
         // OP-TEE's core has 8 KiB of stack a thread.
         place_in_windows::<Self, D, M>(self, address, from, &mut [0; 1024])
     }
+
+    /// Copies memory to a buffer, as many bytes as the buffer has.
+    fn fetch<M: SharedMemory>(
+        &mut self,
+        address: u64,
+        into: &mut PtaMemory<'_, M>,
+    ) -> Result<(), PlaceError> {
+        let mut window = [0; 1024];
+        let mut done = 0;
+        while done < into.size() {
+            let len = (into.size() - done).min(window.len());
+            let part = window.get_mut(..len).unwrap_or_default();
+            self.read_memory(address + done as u64, part)?;
+            into.write(done, part)?;
+            done += len;
+        }
+        Ok(())
+    }
 }
 
 /// [`Hardware::place`] with a window of the caller's: a port with room for a larger one is faster.

@@ -248,10 +248,7 @@ where
     ) -> Result<(), Refusal> {
         let size = data.size() as u64;
         let loaded = self.with_range(id, address, size, |hardware, physical| {
-            let found = hardware.place::<D, M>(physical, data).map_err(|error| match error {
-                PlaceError::Memory(error) => memory_refusal(error),
-                PlaceError::Buffer(error) => shared_refusal(error),
-            })?;
+            let found = hardware.place::<D, M>(physical, data).map_err(place_refusal)?;
             if found == *expected {
                 return Ok(());
             }
@@ -282,16 +279,7 @@ where
         self.expect(id, &[Condition::Closed, Condition::Stopped])?;
         let driver = driver(&mut self.soc, id)?;
         let (_, physical) = translate(driver.regions(), address, buffer.size() as u64)?;
-        let mut window = [0; 1024];
-        let mut done = 0usize;
-        while done < buffer.size() {
-            let len = (buffer.size() - done).min(window.len());
-            let part = window.get_mut(..len).unwrap_or_default();
-            self.hardware.read_memory(physical + done as u64, part).map_err(memory_refusal)?;
-            buffer.write(done, part).map_err(shared_refusal)?;
-            done += len;
-        }
-        Ok(())
+        self.hardware.fetch(physical, buffer).map_err(place_refusal)
     }
 
     fn start(&mut self, id: ProcessorId) -> Result<(), Refusal> {
@@ -443,6 +431,13 @@ fn put<M: SharedMemory>(buffer: &mut PtaMemory<'_, M>, bytes: &[u8]) -> Result<A
     match buffer.write(0, bytes) {
         Ok(()) => Ok(Answer::Size(bytes.len())),
         Err(_) => Err(Short::Buffer(bytes.len())),
+    }
+}
+
+fn place_refusal(error: PlaceError) -> Refusal {
+    match error {
+        PlaceError::Memory(error) => memory_refusal(error),
+        PlaceError::Buffer(error) => shared_refusal(error),
     }
 }
 

@@ -106,7 +106,9 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     /// The platform and the state of a processor that the platform has; ids that it has not leave no trace.
     fn known(&mut self, processor: ProcessorId) -> Result<(Platform<'_, P>, &mut State, &mut O), Refusal> {
         let mut platform = Platform::new(&mut self.platform, processor);
-        platform.check_processor()?;
+        if !self.states.contains_key(&processor) {
+            platform.check_processor()?;
+        }
         let state = self.states.entry(processor).or_insert(State::Untouched);
         Ok((platform, state, &mut self.observer))
     }

@@ -21,6 +21,8 @@ pub struct Images {
     pub interop: PathBuf,
     /// 1 and 8 MiB without bindings, which every TA takes.
     pub performance: PathBuf,
+    /// The same bytes with everything bound, as ours are meant to be, and 8 MiB without.
+    pub performance_bound: PathBuf,
     /// Refused on the virtual board, each with the result code and the reason there.
     pub refusals: PathBuf,
 }
@@ -42,7 +44,11 @@ pub fn make(cache: &Cache, packages: &Packages, rproc: &Path) -> Result<Images> 
     Ok(Images {
         firmware: maker.firmware()?,
         interop: maker.interop()?,
-        performance: maker.performance()?,
+        performance: maker.performance("performance", &[("1MiB", 1, false), ("8MiB", 8, false)])?,
+        performance_bound: maker.performance(
+            "performance-bound",
+            &[("1MiB", 1, true), ("8MiB", 8, true), ("8MiB-plain", 8, false)],
+        )?,
         refusals: maker.refusals()?,
     })
 }
@@ -104,24 +110,22 @@ impl Maker<'_> {
                     let mut bad = good.clone();
                     *bad.get_mut(at).context("a change lies outside the image")? ^= 1;
                     fs::write(folder.join(format!("{name}-{change}.img")), bad)?;
-                    fs::write(
-                        folder.join(format!("{name}-{change}.expect")),
-                        format!("{result:08x} {change}\n"),
-                    )?;
+                    fs::write(folder.join(format!("{name}-{change}.expect")), format!("{result:08x}\n"))?;
                 }
             }
             Ok(())
         })
     }
 
-    fn performance(&self) -> Result<PathBuf> {
-        self.cache.entry("images/performance", &self.inputs()?, |folder| {
+    fn performance(&self, name: &str, sizes: &[(&str, usize, bool)]) -> Result<PathBuf> {
+        self.cache.entry(&format!("images/{name}"), &self.inputs()?.text(format!("{sizes:?}")), |folder| {
             fs::create_dir_all(folder)?;
-            for mib in [1, 8] {
+            for (name, mib, bound) in sizes {
                 let elf = folder.join("large.elf");
                 fs::write(&elf, large(mib * MIB))?;
-                let more = ["--plain", "--boot-address", "0x80100000"];
-                self.sign(&rsa_key(self.cache), &elf, &folder.join(format!("{mib}MiB.img")), &more)?;
+                let binding: &[&str] = if *bound { &["--target", "stm32mp257:m33"] } else { &["--plain"] };
+                let more = [&["--boot-address", "0x80100000"], binding].concat();
+                self.sign(&rsa_key(self.cache), &elf, &folder.join(format!("{name}.img")), &more)?;
                 fs::remove_file(elf)?;
             }
             Ok(())
@@ -170,7 +174,7 @@ fn changes(image: &[u8]) -> Result<[(&'static str, usize, u32); 4]> {
         Ok(u32::from_le_bytes(bytes.try_into()?) as usize)
     };
     let (tlvs, signature) = (word(8)?, word(12)?);
-    let images = (20 + tlvs + signature).next_multiple_of(8);
+    let images = 20 + tlvs + signature.next_multiple_of(8);
     let segment = images + word(images + 28)? + 4;
     let offset = word(segment)?;
     Ok([

@@ -24,7 +24,7 @@ const FILE: TaSettings = TaSettings {
 };
 
 /// The feature of the platform service that loads as a straightforward one in C does.
-const REFERENCE: &str = "reference-place";
+const REFERENCE: &str = "reference-place,core-hash";
 /// The feature of the platform service that hashes with the core's functions.
 const CORE_HASH: &str = "core-hash";
 
@@ -121,16 +121,16 @@ impl Plan<'_> {
 
     /// A boot that measures LOAD.
     fn measurement(&self, measurement: &Measurement) -> Result<Planned> {
-        let (ta, login) = match measurement.ours {
-            true => (self.builder.ta(&FILE)?.file, ""),
-            false => (upstream_ta(self.builder.packages), " --public"),
+        let (ta, login, folder) = match measurement.ours {
+            true => (self.builder.ta(&FILE)?.file, "", &self.images.performance_bound),
+            false => (upstream_ta(self.builder.packages), " --public", &self.images.performance),
         };
         let flash = self.flash(measurement.name, measurement.features, &measurement.core, None)?;
         let script = format!("{SUPPLICANT_START}rproc-guest run performance /images/performance{login}");
         Ok(Planned {
             name: measurement.name,
             flash,
-            extra: self.extra(&[("performance", &self.images.performance)], Some(&ta), &script)?,
+            extra: self.extra(&[("performance", folder)], Some(&ta), &script)?,
             suites: &["performance"],
             limit: minutes(3),
             board: true,

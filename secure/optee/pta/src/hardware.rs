@@ -15,8 +15,8 @@ pub struct CoreHardware {
 /// Bytes that are copied and then hashed: few enough to be in the first-level cache still.
 const PART: usize = if cfg!(feature = "reference-place") { usize::MAX } else { 16 * 1024 };
 
-/// Bytes that are mapped at once.
-const WINDOW: u64 = if cfg!(feature = "reference-place") { u64::MAX } else { GRANULE };
+/// Bytes of a segment that are mapped at once.
+const PLACE_WINDOW: u64 = if cfg!(feature = "reference-place") { u64::MAX } else { GRANULE };
 
 impl CoreHardware {
     /// With these registers.
@@ -29,6 +29,17 @@ impl CoreHardware {
         &self,
         address: u64,
         size: u64,
+        act: impl FnMut(&mut Mapping, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.windows_of(GRANULE, address, size, act)
+    }
+
+    /// The same with windows of another size.
+    fn windows_of<E: From<AccessError>>(
+        &self,
+        window: u64,
+        address: u64,
+        size: u64,
         mut act: impl FnMut(&mut Mapping, usize) -> Result<(), E>,
     ) -> Result<(), E> {
         let refused = AccessError { address, size };
@@ -37,9 +48,9 @@ impl CoreHardware {
         while done < size {
             let here = physical + done;
             // A window ends where the core's granule ends: it would map a second one for the rest.
-            let len = (size - done).min(WINDOW - here % WINDOW);
-            let mut window = Mapping::new(Area::Memory, here, len as usize).ok_or(refused)?;
-            act(&mut window, done as usize)?;
+            let len = (size - done).min(window - here % window);
+            let mut mapped = Mapping::new(Area::Memory, here, len as usize).ok_or(refused)?;
+            act(&mut mapped, done as usize)?;
             done += len;
         }
         Ok(())
@@ -87,7 +98,7 @@ impl Hardware for CoreHardware {
         from: &PtaMemory<'_, M>,
     ) -> Result<[u8; 32], PlaceError> {
         let mut hash = D::default();
-        self.windows(address, from.size() as u64, |window, mut done| {
+        self.windows_of(PLACE_WINDOW, address, from.size() as u64, |window, mut done| {
             // SAFETY: the platform service has closed this memory to everyone but the secure Cortex-A, where one caller
             // at a time is in this library, and holds the processor. QEMU has no firewall: there a hostile normal world
             // could change a byte under the reference, which a byte's type allows for, and the digest would differ.
@@ -101,5 +112,19 @@ impl Hardware for CoreHardware {
             Ok::<_, PlaceError>(())
         })?;
         Ok(hash.finish())
+    }
+
+    /// Copies from the processor's memory straight to the TA, without a buffer between.
+    fn fetch<M: SharedMemory>(
+        &mut self,
+        address: u64,
+        into: &mut PtaMemory<'_, M>,
+    ) -> Result<(), PlaceError> {
+        self.windows(address, into.size() as u64, |window, done| {
+            window.refresh();
+            // SAFETY: as in `place`: closed to everyone else, and one caller at a time is here.
+            let contents = unsafe { window.contents() };
+            Ok(into.write(done, contents)?)
+        })
     }
 }
