@@ -6,8 +6,8 @@ use crate::{Hardware, Region};
 
 /// The driver of one processor and of the firewall around its memory.
 ///
-/// The service calls `close` before anything is written, `arm` before `release`, and `hold` before the memory is
-/// looked at again; the driver checks every register it relies on by reading it back.
+/// The service calls `hold` and `close` before anything is written, and `hold` and `reclaim` before the memory is looked at
+/// again; the driver checks every register it relies on by reading it back.
 pub trait RemoteProcessor<H: Hardware> {
     /// By which number the TEE service knows it.
     fn id(&self) -> ProcessorId;
@@ -40,8 +40,11 @@ pub trait RemoteProcessor<H: Hardware> {
     /// Hands the firmware's memory to the processor alone and lets it run.
     fn release(&mut self, hardware: &mut H) -> Result<(), Refusal>;
 
-    /// Stops the processor and takes its memory back to the secure Cortex-A alone.
+    /// Stops the processor. Its memory stays its own until it is reclaimed or closed.
     fn hold(&mut self, hardware: &mut H) -> Result<(), Refusal>;
+
+    /// Takes the firmware's memory of a held processor back to the secure Cortex-A alone.
+    fn reclaim(&mut self, hardware: &mut H) -> Result<(), Refusal>;
 }
 
 /// The processors of one SoC.

@@ -288,7 +288,8 @@ where
         let boot_address = driver.boot_address()?;
         if let Err(refusal) = driver.release(&mut self.hardware) {
             // Half released is not released.
-            if driver.hold(&mut self.hardware).is_err() {
+            let reclaimed = driver.hold(&mut self.hardware).and_then(|()| driver.reclaim(&mut self.hardware));
+            if reclaimed.is_err() {
                 self.set_condition(id, Condition::Broken);
             }
             return Err(refusal);
@@ -302,7 +303,9 @@ where
         if self.condition(id) != Condition::Running {
             return Ok(());
         }
-        driver(&mut self.soc, id)?.hold(&mut self.hardware)?;
+        let driver = driver(&mut self.soc, id)?;
+        driver.hold(&mut self.hardware)?;
+        driver.reclaim(&mut self.hardware)?;
         self.set_condition(id, Condition::Stopped);
         self.observer.event(Event::Held { processor: id });
         Ok(())

@@ -172,7 +172,10 @@ impl<H: Hardware> RemoteProcessor<H> for CortexM33 {
     }
 
     fn hold(&mut self, hardware: &mut H) -> Result<(), Refusal> {
-        rcc::hold(hardware)?;
+        rcc::hold(hardware)
+    }
+
+    fn reclaim(&mut self, hardware: &mut H) -> Result<(), Refusal> {
         firmware_regions().try_for_each(|region| give(hardware, region, Holder::SecureCortexA))
     }
 }

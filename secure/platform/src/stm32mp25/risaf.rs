@@ -51,12 +51,11 @@ fn find<H: Hardware>(hardware: &mut H, start: u64, size: u64) -> Result<u64, Ref
     for n in 1..=REGIONS {
         let region = RISAF4 + 0x40 * n;
         let mut read = |register| hardware.read32(region + register).map_err(register_refusal);
-        if read(CFGR)? & BREN == 0 {
-            continue;
-        }
-        // Both are offsets into the DDR; the end is that of the last byte's 4 KiB granule.
-        let (first, last) = (u64::from(read(STARTR)?), u64::from(read(ENDR)?));
-        if DDR + first == start && DDR + (last | 0xfff) + 1 == start + size {
+        // Both ends are offsets into the DDR; the second is that of the last byte's 4 KiB granule.
+        if DDR + u64::from(read(STARTR)?) == start
+            && DDR + (u64::from(read(ENDR)?) | 0xfff) + 1 == start + size
+            && read(CFGR)? & BREN != 0
+        {
             return Ok(region);
         }
     }
