@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::report::Report;
 
 /// What is compared: words, the figure of ours, the figure it is measured against.
-const PAIRS: [(&str, &str, &str); 7] = [
+const PAIRS: [(&str, &str, &str); 8] = [
     (
         "LOAD of 1 MiB: our TA and platform service, against upstream's TA on a platform service that maps, copies and hashes with \
          the core's function",
@@ -37,6 +37,7 @@ const PAIRS: [(&str, &str, &str); 7] = [
         "load-ours-extensions/performance.load-8MiB-median",
         "load-upstream-on-reference-extensions/performance.load-8MiB-median",
     ),
+    ("size of the signed TA in bytes, against upstream's", "ta-file/ours", "ta-file/upstream"),
     (
         "Linux's boot until the TEE bus is ready: with our early TA and platform service, against Debian's OP-TEE",
         "early/bus",

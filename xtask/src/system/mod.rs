@@ -96,6 +96,9 @@ pub fn run(options: &Options) -> Result<()> {
     let boots = names.into_iter().map(|name| plan.boot(name, options.cycles)).collect::<Result<Vec<_>>>()?;
     println!("boots, after {} s", begun.elapsed().as_secs());
     let mut report = Report::default();
+    for (name, file) in plan.ta_files()? {
+        report.measure(&format!("ta-file/{name}"), fs::metadata(file)?.len() as f64, "bytes");
+    }
     for planned in &boots {
         runner.run(planned, &mut report)?;
     }

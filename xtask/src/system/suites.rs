@@ -101,6 +101,12 @@ impl Plan<'_> {
         Ok(Planned { name: "shell", flash, extra, suites: &[], limit: Duration::MAX, board: true, starts: 0 })
     }
 
+    /// The signed files of our TA, as a product has it, and of upstream's.
+    pub fn ta_files(&self) -> Result<[(&'static str, PathBuf); 2]> {
+        let ours = self.builder.ta(&EARLY)?.file;
+        Ok([("ours", ours), ("upstream", upstream_ta(self.builder.packages))])
+    }
+
     /// The boot of this name, with all that it needs.
     pub fn boot(&self, name: &str, cycles: u32) -> Result<Planned> {
         match name {
