@@ -38,6 +38,19 @@ use device::Device;
 use message::{Header, Reply, Request, region};
 use rustix::io::Errno;
 
+/// Reads a stream of messages as the server would, for fuzzing; gives how many were well formed.
+#[doc(hidden)]
+pub fn decode_stream(mut bytes: &[u8]) -> usize {
+    let mut good = 0;
+    while let Some((head, rest)) = bytes.split_first_chunk() {
+        let Ok(header) = Header::decode(head) else { break };
+        let Some((body, rest)) = rest.split_at_checked(header.body) else { break };
+        good += usize::from(Request::decode(header.command, body).is_ok());
+        bytes = rest;
+    }
+    good
+}
+
 /// Something worth telling, as it happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {

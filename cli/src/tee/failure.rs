@@ -51,12 +51,6 @@ fn help(error: &ServiceError, login: Login, group: u32) -> Option<String> {
             Login::Group => format!("this process is not in group {group}: `id` says in which it is"),
             _ => "Linux refuses this login: give another --login".to_owned(),
         },
-        // The service opens a session with the platform service before it gives one.
-        (TeeResult::ITEM_NOT_FOUND, Origin::TrustedApp) if opening => {
-            "this TEE has no platform service for remote processors: build OP-TEE with \
-             54af4a68-19be-40d7-bbe6-8950350a8744"
-                .to_owned()
-        }
         (TeeResult::ITEM_NOT_FOUND, _) if opening => {
             "this TEE has no remoteproc service: build OP-TEE with it as an early TA, or put \
              80a4c275-0a47-4905-8285-1486a9771a08.ta into /lib/optee_armtz and run tee-supplicant"

@@ -85,6 +85,10 @@ impl<C: TeeClient> RemoteprocService<C> {
                     {
                         Some(Refusal::new(Reason::NotKernel))
                     }
+                    // The service opens a session with the platform service before it gives one.
+                    TeeResult::ITEM_NOT_FOUND if tee.origin == Origin::TrustedApp => {
+                        Some(Refusal::new(Reason::PlatformMissing))
+                    }
                     TeeResult::NOT_SUPPORTED => Some(
                         Refusal::new(Reason::UnknownProcessor).found(Fact::Number(u64::from(processor.0))),
                     ),
