@@ -132,7 +132,6 @@ mod tests {
     fn results_without_a_reason_have_advice() {
         for (operation, result, origin, expected) in [
             (Operation::Open, TeeResult::ITEM_NOT_FOUND, Origin::Tee, "tee-supplicant"),
-            (Operation::Open, TeeResult::ITEM_NOT_FOUND, Origin::TrustedApp, "platform service"),
             (Operation::Open, TeeResult::SECURITY, Origin::Tee, "sign it"),
             (Operation::Start, TeeResult::TARGET_DEAD, Origin::Tee, "release"),
             (Operation::Load, TeeResult::OUT_OF_MEMORY, Origin::Api, "smaller"),

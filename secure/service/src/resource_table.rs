@@ -96,8 +96,8 @@ fn search<P: PlatformClient>(
     platform: &mut Platform<'_, P>,
     found: &mut Option<(u64, u64)>,
 ) -> Result<(), Refusal> {
-    // A call into the platform costs more than copying 16 KiB, and the TA's heap has 64 KiB.
-    const STEP: u64 = 16 * 1024;
+    // More would crowd a small heap.
+    const STEP: u64 = 4096;
     let mut window = zeroed((STEP + limits::RESOURCE_TABLE) as usize)?;
     let mut start = 0;
     while start < segment.file_size {

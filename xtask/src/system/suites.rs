@@ -227,7 +227,9 @@ impl Plan<'_> {
 
     fn upstream(&self) -> Result<Planned> {
         let flash = self.flash("ours", "", &PLAIN, None)?;
-        let script = format!("{SUPPLICANT_START}rproc-guest run interop /images/interop --public");
+        let script = format!(
+            "{SUPPLICANT_START}rproc-guest run interop /images/interop --public --start-refused ffff0006"
+        );
         let ta = upstream_ta(self.builder.packages);
         let extra = self.extra(&[("interop", &self.images.interop)], Some(&ta), &script)?;
         Ok(Planned {

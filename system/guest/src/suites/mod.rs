@@ -64,10 +64,7 @@ pub enum Suite {
         folder: PathBuf,
     },
     /// Images of several signers: NAME.img with NAME.expect
-    Interop {
-        /// The folder
-        folder: PathBuf,
-    },
+    Interop(interop::Arguments),
 }
 
 impl Suite {
@@ -83,7 +80,7 @@ impl Suite {
             Self::Cycles { .. } => "cycles",
             Self::Panic { .. } => "panic",
             Self::Performance { .. } => "performance",
-            Self::Interop { .. } => "interop",
+            Self::Interop(_) => "interop",
         }
     }
 }
@@ -101,7 +98,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Cycles { image, count } => cycles::run(image, *count, target, &mut report),
         Suite::Panic { image } => panic::run(image, target, &mut report),
         Suite::Performance { folder } => performance::run(folder, target, &mut report),
-        Suite::Interop { folder } => interop::run(folder, target, &mut report),
+        Suite::Interop(arguments) => interop::run(arguments, target, &mut report),
     };
     // What stands in the way of a whole suite is a failed test too.
     if let Err(error) = ran {
