@@ -221,7 +221,7 @@ impl Plan<'_> {
             suites: &["bus", "interop", "panic"],
             limit: minutes(3),
             board: true,
-            starts: 1,
+            starts: 5,
         })
     }
 
