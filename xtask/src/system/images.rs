@@ -59,7 +59,8 @@ fn echo() -> PathBuf {
 
 impl Maker<'_> {
     fn inputs(&self) -> Result<Inputs> {
-        Inputs::new().file(self.rproc)?.file(&rsa_key(self.cache))?.file(&echo())
+        // This file is the recipe.
+        Inputs::new().text(include_str!("images.rs")).file(self.rproc)?.file(&rsa_key(self.cache))?.file(&echo())
     }
 
     /// Makes the RSA key, once.
@@ -87,11 +88,11 @@ impl Maker<'_> {
     }
 
     /// What upstream's script makes. It wants the boot address as a platform TLV.
-    fn script(&self, key: &Path, kind: &str, elf: &Path, image: &Path) -> Result<()> {
+    fn script(&self, key: &Path, kind: &str, elf: &Path, boot: &str, image: &Path) -> Result<()> {
         let mut sign = Command::new(PYTHON);
         sign.arg(self.packages.ta_kit().join("scripts/sign_rproc_fw.py"));
         sign.arg("--in").arg(elf).arg("--out").arg(image).arg("--key").arg(key);
-        sign.args(["--key_type", kind, "--plat-tlv", "0x10001", &format!("{:#x}", boot_address(elf)?)]);
+        sign.args(["--key_type", kind, "--plat-tlv", "0x10001", boot]);
         output(&mut sign).map(drop)
     }
 
@@ -100,8 +101,11 @@ impl Maker<'_> {
         self.cache.entry("images/interop", &self.inputs()?.file(&script)?, |folder| {
             fs::create_dir_all(folder)?;
             for (kind, key) in [("RSA", rsa_key(self.cache)), ("ECC", development_key())] {
-                self.sign(&key, &echo(), &folder.join(format!("ours-{kind}.img")), &["--plain"])?;
-                self.script(&key, kind, &echo(), &folder.join(format!("script-{kind}.img")))?;
+                // Neither signer looks for the vector table when it binds no more than upstream's container does.
+                let boot = format!("{:#x}", boot_address(&echo())?);
+                let ours = folder.join(format!("ours-{kind}.img"));
+                self.sign(&key, &echo(), &ours, &["--plain", "--boot-address", &boot])?;
+                self.script(&key, kind, &echo(), &boot, &folder.join(format!("script-{kind}.img")))?;
             }
             for name in ["ours-RSA", "ours-ECC", "script-RSA", "script-ECC"] {
                 let good = fs::read(folder.join(format!("{name}.img")))?;

@@ -5,6 +5,7 @@ mod bus;
 mod cycles;
 mod hostile;
 mod interop;
+mod linux_memory;
 mod logins;
 mod panic;
 mod performance;
