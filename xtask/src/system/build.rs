@@ -71,11 +71,17 @@ pub struct Builder<'a> {
     pub packages: &'a Packages,
 }
 
-/// The folder of a crate's sources and what it depends on, so that a change of any makes it anew.
-fn sources() -> Result<Inputs> {
+/// What the TA and the platform service are made from.
+const SECURE_WORLD: &[&str] = &["contract", "secure"];
+/// What the guest's programs are made from: `rproc` carries the virtual board, its device trees and the samples.
+const PROGRAMS: &[&str] =
+    &["contract", "secure", "normal", "board", "cli", "system", "firmware/elf", "bindings"];
+
+/// The sources in these folders, so that a change of any makes it anew.
+fn sources(folders: &[&str]) -> Result<Inputs> {
     let repository = repository();
     let mut files = Vec::new();
-    for folder in ["contract", "secure", "normal", "board", "cli", "system", "firmware/elf"] {
+    for folder in folders {
         collect(&repository.join(folder), &mut files)?;
     }
     files.push(repository.join("Cargo.lock"));
@@ -92,7 +98,10 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
             if name != "target" && name != "tests" && name != "benches" {
                 collect(&path, files)?;
             }
-        } else if [".rs", ".toml", ".lock", ".elf", ".pem"].iter().any(|end| name.ends_with(end)) {
+        } else if [".rs", ".toml", ".lock", ".elf", ".pem", ".dtb", ".h"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        {
             files.push(path);
         }
     }
@@ -126,7 +135,7 @@ impl Builder<'_> {
 
     /// A program of the workspace as one static arm64 file.
     pub fn guest_program(&self, package: &str) -> Result<PathBuf> {
-        self.cache.entry(&format!("build/{package}"), &sources()?, |file| {
+        self.cache.entry(&format!("build/{package}"), &sources(PROGRAMS)?, |file| {
             let mut cargo = self.cargo(&repository(), LINUX_TARGET, "std,panic_abort")?;
             cargo
                 .args(["--profile", "device", "--package", package])
@@ -140,7 +149,7 @@ impl Builder<'_> {
 
     /// The TA, built as `settings` say and signed with the kit's development key.
     pub fn ta(&self, settings: &TaSettings) -> Result<Ta> {
-        let inputs = sources()?.text(format!("{settings:?}"));
+        let inputs = sources(SECURE_WORLD)?.text(format!("{settings:?}"));
         let folder = self.cache.entry(&format!("build/ta-{}", settings.name), &inputs, |folder| {
             let kit = self.packages.ta_kit();
             let mut cargo =
@@ -214,7 +223,7 @@ impl Builder<'_> {
     /// The platform service as a library for that core.
     pub fn pta(&self, settings: &CoreSettings, features: &str) -> Result<PathBuf> {
         let core = self.core(settings)?;
-        let inputs = sources()?
+        let inputs = sources(SECURE_WORLD)?
             .text(features)
             .text(format!("{settings:?} {:?}", self.packages.versions))
             .file(&rsa_key(self.cache))?;

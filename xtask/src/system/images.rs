@@ -60,7 +60,11 @@ fn echo() -> PathBuf {
 impl Maker<'_> {
     fn inputs(&self) -> Result<Inputs> {
         // This file is the recipe.
-        Inputs::new().text(include_str!("images.rs")).file(self.rproc)?.file(&rsa_key(self.cache))?.file(&echo())
+        Inputs::new()
+            .text(include_str!("images.rs"))
+            .file(self.rproc)?
+            .file(&rsa_key(self.cache))?
+            .file(&echo())
     }
 
     /// Makes the RSA key, once.

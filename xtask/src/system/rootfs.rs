@@ -25,6 +25,8 @@ const MODULE: &str = "optee";
 pub struct Extra {
     /// Where it goes, from the root, and what it is.
     pub files: Vec<(String, PathBuf)>,
+    /// Modules of the kernel, unpacked to `/modules` for the script to load.
+    pub modules: &'static [&'static str],
     /// Shell lines that run once the TEE's driver is there.
     pub script: String,
     /// Ends in a shell for a person instead of powering off.
@@ -66,7 +68,7 @@ pub fn make(packages: &Packages, extra: &Extra, into: &Path) -> Result<()> {
     }
     symlink("aarch64-linux-gnu/ld-linux-aarch64.so.1", root.join("usr/lib/ld-linux-aarch64.so.1"))?;
     fs::copy(packages.guest.join("usr/sbin/tee-supplicant"), root.join("usr/sbin/tee-supplicant"))?;
-    let modules = modules(packages, &root)?;
+    let modules = modules(packages, extra.modules, &root)?;
     for (place, file) in &extra.files {
         let target = root.join(place);
         fs::create_dir_all(target.parent().unwrap_or(&root))?;
@@ -80,12 +82,16 @@ pub fn make(packages: &Packages, extra: &Extra, into: &Path) -> Result<()> {
     Ok(fs::remove_dir_all(root)?)
 }
 
-/// Unpacks the module and what it depends on; gives the files' names in the order to load them.
-fn modules(packages: &Packages, root: &Path) -> Result<Vec<String>> {
+/// Unpacks the modules and what they depend on; gives the files' names of the first in the order to load them.
+fn modules(packages: &Packages, more: &[&str], root: &Path) -> Result<Vec<String>> {
     let mut files = Vec::new();
     find_modules(&packages.modules()?.join("kernel"), &mut files)?;
     let mut loaded = Vec::new();
     unpack_module(MODULE, &files, &root.join("modules"), &mut loaded)?;
+    let mut unpacked = loaded.clone();
+    for name in more {
+        unpack_module(name, &files, &root.join("modules"), &mut unpacked)?;
+    }
     Ok(loaded)
 }
 

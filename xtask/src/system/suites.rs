@@ -172,14 +172,18 @@ impl Plan<'_> {
              rproc-guest run boot /images/firmware/echo.img\n\
              rproc-guest run refusals /images/refusals\n\
              rproc-guest run hostile /images/firmware/echo.img 20\n\
-             rproc-guest run cycles /images/firmware/echo.img {cycles}"
+             rproc-guest run cycles /images/firmware/echo.img {cycles}\n\
+             insmod /modules/uio.ko\n\
+             insmod /modules/uio_pci_generic.ko\n\
+             rproc-guest run interrupt /images/firmware/echo.img"
         );
         let folders = [("firmware", &self.images.firmware), ("refusals", &self.images.refusals)];
+        let extra = self.extra(&folders, None, &script)?;
         Ok(Planned {
             name: "early",
             flash,
-            extra: self.extra(&folders, None, &script)?,
-            suites: &["bus", "logins", "states", "boot", "refusals", "hostile", "cycles"],
+            extra: Extra { modules: &["uio_pci_generic"], ..extra },
+            suites: &["bus", "logins", "states", "boot", "refusals", "hostile", "cycles", "interrupt"],
             limit: minutes(15),
             board: true,
             starts: cycles as usize,
@@ -263,7 +267,7 @@ impl Plan<'_> {
         if let Some(ta) = ta {
             files.push((format!("{TA_FOLDER}/{TA_UUID}.ta"), ta.clone()));
         }
-        Ok(Extra { files, script: script.to_owned(), shell: false })
+        Ok(Extra { files, script: script.to_owned(), ..Extra::default() })
     }
 }
 

@@ -5,6 +5,7 @@ mod bus;
 mod cycles;
 mod hostile;
 mod interop;
+mod interrupt;
 mod linux_memory;
 mod logins;
 mod panic;
@@ -64,6 +65,11 @@ pub enum Suite {
         /// The folder
         folder: PathBuf,
     },
+    /// The firmware's answer to a kick interrupts Linux
+    Interrupt {
+        /// A good image whose firmware acknowledges a shutdown request
+        image: PathBuf,
+    },
     /// Images of several signers: NAME.img with NAME.expect
     Interop(interop::Arguments),
 }
@@ -81,6 +87,7 @@ impl Suite {
             Self::Cycles { .. } => "cycles",
             Self::Panic { .. } => "panic",
             Self::Performance { .. } => "performance",
+            Self::Interrupt { .. } => "interrupt",
             Self::Interop(_) => "interop",
         }
     }
@@ -99,6 +106,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Cycles { image, count } => cycles::run(image, *count, target, &mut report),
         Suite::Panic { image } => panic::run(image, target, &mut report),
         Suite::Performance { folder } => performance::run(folder, target, &mut report),
+        Suite::Interrupt { image } => interrupt::run(image, target, &mut report),
         Suite::Interop(arguments) => interop::run(arguments, target, &mut report),
     };
     // What stands in the way of a whole suite is a failed test too.
