@@ -14,7 +14,7 @@ use lab::{Lab, M33};
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_board::{Board, Cause, Happening, Initiator};
 use rproc_platform::RegionKind;
-use rproc_platform::stm32mp25::REGIONS;
+use rproc_platform::boards::STM32MP257F_EV1_M33 as REGIONS;
 use rproc_service::Policy;
 
 const RISAF4: u64 = 0x420d_0000;

@@ -15,6 +15,7 @@ use rproc_abi::{
     TeeResult, Uuid,
 };
 use rproc_platform::PlatformService;
+use rproc_platform::boards::STM32MP257F_EV1_M33;
 use rproc_platform::stm32mp25::Stm32mp25;
 use rproc_service::{Access, Crypto, PlatformClient, Policy, Service};
 use rproc_tee::{MemRef, SessionId, SharedBuffer, TeeClient, TeeError};
@@ -102,7 +103,7 @@ impl HostTee {
     pub fn new(bus: Arc<Bus>, config: TeeConfig) -> Self {
         let log = SecureLog::new(bus.clone());
         let secure = SecurePort::new(Port::new(bus.clone(), Initiator::A35Secure));
-        let soc = Stm32mp25::new(bus.description().soc);
+        let soc = Stm32mp25::new(bus.description().soc, &STM32MP257F_EV1_M33, &[]);
         let platform = PlatformService::new(secure, soc, config.keys, config.counters, log.clone());
         let service = Service::new(HostPlatform(platform), Access::kernel_only(), config.policy, log.clone());
         let heap = SharedHeap::new();

@@ -4,6 +4,7 @@ use rproc_abi::service::{Request, buffer_size};
 use rproc_abi::{Completion, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult};
 use rproc_board::tee::{Counters, SecurePort, TrustedKeys};
 use rproc_board::{Board, Initiator, Port, STM32MP257F_EV1};
+use rproc_platform::boards::STM32MP257F_EV1_M33;
 use rproc_platform::stm32mp25::Stm32mp25;
 use rproc_platform::{PlatformService, Silent};
 use rproc_service::{Access, Crypto, PlatformClient, Policy, Service};
@@ -65,7 +66,7 @@ impl Bench {
         let keys = TrustedKeys::new([key().public_key()]);
         let platform = PlatformService::new(
             SecurePort::new(port),
-            Stm32mp25::new(STM32MP257F_EV1.soc),
+            Stm32mp25::new(STM32MP257F_EV1.soc, &STM32MP257F_EV1_M33, &[]),
             keys,
             Counters::new(),
             Silent,

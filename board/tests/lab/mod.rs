@@ -17,7 +17,7 @@ use rproc_abi::{Login, ProcessorId, Refusal, TeeResult};
 use rproc_board::tee::{Counters, HostTee, Presence, SecureEvent, TeeConfig, TrustedKeys};
 use rproc_board::{Board, Bus, Initiator, Port, STM32MP257F_EV1};
 use rproc_keys::{PrivateKey, development_key};
-use rproc_platform::stm32mp25::REGIONS;
+use rproc_platform::boards::STM32MP257F_EV1_M33 as REGIONS;
 use rproc_platform::{Region, RegionKind};
 use rproc_service::Policy;
 use rproc_tee::{RemoteprocService, ServiceError};

@@ -125,6 +125,29 @@ pub fn write_checked<H: Hardware>(
     }
 }
 
+/// Reads a register, at most `patience` times, until its bits of `mask` are `value`; else the write to `written` had no
+/// effect.
+pub(crate) fn wait_for<H: Hardware>(
+    hardware: &mut H,
+    register: u64,
+    mask: u32,
+    value: u32,
+    written: u64,
+    patience: u32,
+) -> Result<(), Refusal> {
+    let mut found = 0;
+    for _ in 0..patience {
+        found = hardware.read32(register).map_err(register_refusal)? & mask;
+        if found == value {
+            return Ok(());
+        }
+    }
+    Err(Refusal::new(Reason::RegisterReadBack)
+        .expected(Fact::Address(u64::from(value)))
+        .found(Fact::Address(u64::from(found)))
+        .at(Place::Register { address: written }))
+}
+
 /// The refusal for a register that the bus would not let us reach.
 pub(crate) fn register_refusal(error: AccessError) -> Refusal {
     Refusal::new(Reason::RegisterAccess).at(Place::Register { address: error.address })

@@ -5,18 +5,26 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 #[macro_use]
 extern crate std;
 
+mod condition;
+#[cfg(test)]
+mod faults;
 mod hardware;
 mod keys;
 mod observer;
+mod platform_tlv;
 mod processor;
 mod region;
 mod service;
 
+pub mod boards;
+pub mod stm32mp15;
 pub mod stm32mp25;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 pub use hardware::{AccessError, Hardware, PlaceError, place_in_windows, write_checked};
 pub use keys::{KeyStore, SecurityCounters, TrustedKey, verify_with_trusted};

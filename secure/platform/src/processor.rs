@@ -27,6 +27,21 @@ pub trait RemoteProcessor<H: Hardware> {
     /// Gives the regions back to the normal world. The service has wiped them.
     fn open(&mut self, hardware: &mut H) -> Result<(), Refusal>;
 
+    /// Gives the processor to the normal world for good: its memory, and the registers that reset and start it. The
+    /// processor is left as it is, held or running.
+    fn hand_over(&mut self, hardware: &mut H) -> Result<(), Refusal>;
+
+    /// The physical address that stands for a byte which the Cortex-A sees at several: two ranges share a byte exactly if
+    /// they share one after this.
+    fn canonical(&self, physical: u64) -> u64 {
+        physical
+    }
+
+    /// Device address of the vector table of a processor that cannot be told where it is.
+    fn fixed_vectors(&self) -> Option<u64> {
+        None
+    }
+
     /// A platform TLV of the authenticated image; one that the driver does not know is not for it. Refuses a value with
     /// which the processor could not be started, before anything is loaded.
     fn platform_tlv(&mut self, kind: u32, value: &[u8]) -> Result<(), Refusal>;

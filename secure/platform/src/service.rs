@@ -7,27 +7,12 @@ use rproc_abi::{
 };
 use rproc_image::{Sha256, TlvKind};
 
+use crate::condition::{Condition, Conditions};
 use crate::hardware::memory_refusal;
 use crate::{
     Event, Hardware, KeyStore, Observer, PlaceError, Region, RegionKind, RemoteProcessor, SecurityCounters,
     Soc, translate,
 };
-
-/// In which condition a processor and its memory are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Condition {
-    /// Held; the memory belongs to the normal world.
-    Open,
-    /// Held; the memory is closed and holds a load or a part of one.
-    Closed,
-    /// Running.
-    Running,
-    /// Held again after a run; the memory is closed and keeps what the run left, for a dump.
-    Stopped,
-    /// A step failed half way: what is open, what is loaded and what runs is not known. Only closing or releasing, each
-    /// from its first step, leads out.
-    Broken,
-}
 
 /// The most bytes of key information (PKEYINFO) that are copied to be looked at.
 const KEY_INFO_LIMIT: usize = 256;
@@ -39,8 +24,7 @@ pub struct PlatformService<H, S, K, C, O> {
     keys: K,
     counters: C,
     observer: O,
-    /// Conditions of the processors seen so far; no SoC here has more than four.
-    conditions: [Option<(ProcessorId, Condition)>; 4],
+    conditions: Conditions,
     refusal: Option<Refusal>,
 }
 
@@ -54,7 +38,7 @@ where
 {
     /// A service for a SoC whose processors are all held and whose memory is the normal world's.
     pub fn new(hardware: H, soc: S, keys: K, counters: C, observer: O) -> Self {
-        Self { hardware, soc, keys, counters, observer, conditions: [None; 4], refusal: None }
+        Self { hardware, soc, keys, counters, observer, conditions: Conditions::new(), refusal: None }
     }
 
     /// Answers one call of the remoteproc TA, with `D` for SHA-256.
@@ -95,8 +79,9 @@ where
         id: ProcessorId,
         command: Command<PtaMemory<'_, M>>,
     ) -> Result<Answer, Failure> {
-        if self.soc.processor(id).is_none() {
-            return Err(Refusal::new(Reason::UnknownProcessor).found(Fact::Number(u64::from(id.0))).into());
+        driver(&mut self.soc, id)?;
+        if self.condition(id) == Condition::GivenAway {
+            return Err(Refusal::new(Reason::OwnedByLinux).into());
         }
         Ok(match command {
             Command::Capabilities => {
@@ -125,8 +110,7 @@ where
                 Answer::Done
             }
             Command::Translate { address, size } => {
-                let driver = driver(&mut self.soc, id)?;
-                Answer::Physical(translate(driver.regions(), address, size)?.1)
+                Answer::Physical(locate(driver(&mut self.soc, id)?, address, size)?.1)
             }
             Command::VerifyDigest { key, digest, signature } => {
                 self.verify(&key, &digest, &signature)?;
@@ -169,16 +153,42 @@ where
     }
 
     fn condition(&self, id: ProcessorId) -> Condition {
-        let known = self.conditions.iter().flatten().find(|(known, _)| *known == id);
-        known.map_or(Condition::Open, |(_, condition)| *condition)
+        self.conditions.get(id)
     }
 
     fn set_condition(&mut self, id: ProcessorId, condition: Condition) {
-        let slot = self.conditions.iter().position(|slot| slot.is_some_and(|(known, _)| known == id));
-        let slot = slot.or_else(|| self.conditions.iter().position(Option::is_none));
-        if let Some(slot) = slot.and_then(|slot| self.conditions.get_mut(slot)) {
-            *slot = Some((id, condition));
+        self.conditions.set(id, condition);
+    }
+
+    /// Gives a processor to the normal world until the next boot: its memory, and the registers that reset and start it.
+    /// From then on every command for it is refused. A processor that boot firmware has started goes on running.
+    ///
+    /// For a port to call when it boots, for the processors that both device trees enable.
+    ///
+    /// # Errors
+    /// [`Reason::WrongState`] for a processor that the TEE has already used, and what the driver refuses; then the
+    /// processor is not given away, and this can be tried again.
+    pub fn give_away(&mut self, id: ProcessorId) -> Result<(), Refusal> {
+        driver(&mut self.soc, id)?;
+        match self.condition(id) {
+            Condition::GivenAway => return Ok(()),
+            Condition::Open => {}
+            // After a failure the memory may hold anything.
+            Condition::Broken => self.release(id)?,
+            Condition::Closed | Condition::Running | Condition::Stopped => {
+                return Err(Refusal::new(Reason::WrongState).expected("a processor not used by the TEE"));
+            }
         }
+        self.set_condition(id, Condition::Broken);
+        driver(&mut self.soc, id)?.hand_over(&mut self.hardware)?;
+        self.set_condition(id, Condition::GivenAway);
+        self.observer.event(Event::FirewallOpened { processor: id });
+        Ok(())
+    }
+
+    /// Whether a processor was given to the normal world, which may then ask other services of the TEE to reset it.
+    pub fn given_away(&self, id: ProcessorId) -> bool {
+        self.condition(id) == Condition::GivenAway
     }
 
     fn expect(&self, id: ProcessorId, allowed: &[Condition]) -> Result<(), Refusal> {
@@ -227,8 +237,7 @@ where
     ) -> Result<(), Refusal> {
         self.close(id)?;
         let driver = driver(&mut self.soc, id)?;
-        let (region, physical) = translate(driver.regions(), address, size)?;
-        let region = *region;
+        let (region, physical) = locate(driver, address, size)?;
         match region.kind {
             RegionKind::Firmware => act(&mut self.hardware, physical),
             RegionKind::Shared => {
@@ -261,7 +270,13 @@ where
             // What is in place is not what was asked for, so it must not be started.
             self.set_condition(id, Condition::Broken);
         }
-        loaded
+        loaded?;
+        // The initial stack pointer and the reset vector, at least.
+        let vectors = driver(&mut self.soc, id)?.fixed_vectors();
+        if vectors.is_some_and(|vectors| address <= vectors && vectors + 8 <= address + size) {
+            self.conditions.load_vectors(id);
+        }
+        Ok(())
     }
 
     fn set_memory(&mut self, id: ProcessorId, address: u64, size: u64, byte: u8) -> Result<(), Refusal> {
@@ -278,13 +293,18 @@ where
     ) -> Result<(), Refusal> {
         self.expect(id, &[Condition::Closed, Condition::Stopped])?;
         let driver = driver(&mut self.soc, id)?;
-        let (_, physical) = translate(driver.regions(), address, buffer.size() as u64)?;
+        let (_, physical) = locate(driver, address, buffer.size() as u64)?;
         self.hardware.fetch(physical, buffer).map_err(place_refusal)
     }
 
     fn start(&mut self, id: ProcessorId) -> Result<(), Refusal> {
         self.expect(id, &[Condition::Closed])?;
         let driver = driver(&mut self.soc, id)?;
+        if let Some(vectors) = driver.fixed_vectors()
+            && !self.conditions.vectors_loaded(id)
+        {
+            return Err(Refusal::new(Reason::VectorsNotLoaded).expected(Fact::Address(vectors)));
+        }
         let boot_address = driver.boot_address()?;
         if let Err(refusal) = driver.release(&mut self.hardware) {
             // Half released is not released.
@@ -367,6 +387,16 @@ fn driver<H: Hardware, S: Soc<H>>(
     soc.processor(id).ok_or(Refusal::new(Reason::UnknownProcessor).found(Fact::Number(u64::from(id.0))))
 }
 
+/// The region in which a device range wholly lies, and its canonical physical address.
+fn locate<H: Hardware>(
+    driver: &dyn RemoteProcessor<H>,
+    address: u64,
+    size: u64,
+) -> Result<(Region, u64), Refusal> {
+    let (region, physical) = translate(driver.regions(), address, size)?;
+    Ok((*region, driver.canonical(physical)))
+}
+
 fn shared_regions<H: Hardware>(driver: &dyn RemoteProcessor<H>) -> impl Iterator<Item = Region> + use<H> {
     let mut shared = [None; 4];
     let found = driver.regions().iter().filter(|region| region.kind == RegionKind::Shared);
@@ -376,10 +406,20 @@ fn shared_regions<H: Hardware>(driver: &dyn RemoteProcessor<H>) -> impl Iterator
     shared.into_iter().flatten()
 }
 
+/// Zeroes all regions, and says how many bytes that were.
 fn wipe<H: Hardware>(driver: &dyn RemoteProcessor<H>, hardware: &mut H) -> Result<u64, Refusal> {
     let mut total = 0;
-    for region in driver.regions() {
-        hardware.fill_memory(region.physical, region.size, 0).map_err(memory_refusal)?;
+    for (index, region) in driver.regions().iter().enumerate() {
+        let start = driver.canonical(region.physical);
+        // A region that is another one under a second address was wiped as that.
+        let again = driver.regions().iter().take(index).any(|earlier| {
+            let earlier_start = driver.canonical(earlier.physical);
+            earlier_start <= start && start + region.size <= earlier_start + earlier.size
+        });
+        if again {
+            continue;
+        }
+        hardware.fill_memory(start, region.size, 0).map_err(memory_refusal)?;
         total += region.size;
     }
     Ok(total)

@@ -102,6 +102,8 @@ reasons! {
     PlatformFailed = 69, "platform-failed", GENERIC, "the platform service failed without saying why", "look at the secure world's log";
     StartedBefore = 70, "started-before", BAD_STATE, "the processor runs since before the service was restarted", "release it first: that stops it and wipes its memory";
     PlatformMissing = 71, "platform-missing", ITEM_NOT_FOUND, "this TEE has no platform service for remote processors, or that one found no hardware", "build OP-TEE with the platform service, 54af4a68-19be-40d7-bbe6-8950350a8744; a virtual machine needs the virtual board too";
+    OwnedByLinux = 72, "owned-by-linux", NOT_SUPPORTED, "this processor is Linux's: the TEE gave it away when it booted, and loads nothing to it", "load it from Linux, unsigned; for signed firmware disable the processor in Linux's device tree and boot again";
+    VectorsNotLoaded = 73, "vectors-not-loaded", BAD_PARAMETERS, "no segment holds the place at which this processor looks for its vector table", "link the vector table to the address that is expected: docs/boards.md lists the regions";
     // The hardware.
     AddressOutsideRegions = 80, "address-outside-regions", ACCESS_DENIED, "an address is not memory of this processor", "check it against the processor's regions";
     RegisterReadBack = 81, "register-read-back", SECURITY, "a register does not hold what was written to it", "the register is locked or owned by another compartment: check the secure boot chain";
@@ -109,6 +111,7 @@ reasons! {
     MemoryAccess = 83, "memory-access", SECURITY, "the processor's memory could not be reached from the secure world", "check the firewall's configuration by the secure boot chain";
     FirewallOpen = 84, "firewall-open", SECURITY, "the processor's memory is not closed to the normal world", "check the firewall's configuration by the secure boot chain";
     WrongState = 85, "wrong-state", BAD_STATE, "the processor's state does not allow this", "follow the order load, start, stop, release";
+    ResetRefused = 86, "reset-refused", SECURITY, "whoever controls the processor's reset refused to hold, reset or release it", "check the secure world's rights at the SCMI server or the secure monitor";
 }
 
 #[cfg(test)]

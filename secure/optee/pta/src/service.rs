@@ -2,6 +2,7 @@
 
 use rproc_abi::{Completion, Params, PtaMemory, TeeResult};
 use rproc_platform::PlatformService;
+use rproc_platform::boards::STM32MP257F_EV1_M33;
 use rproc_platform::stm32mp25::Stm32mp25;
 
 use crate::counters::BootCounters;
@@ -41,6 +42,8 @@ pub fn invoke(number: u32, params: Params<PtaMemory<'_, UserMemory>>) -> Complet
 fn start(registers: Registers) -> Service {
     let name = registers.soc();
     trace::info(format_args!("remoteproc: platform service for {}", name.as_ref()));
-    let (hardware, soc) = (CoreHardware::new(registers), Stm32mp25::new(name));
+    // The virtual SoC has the registers of the Cortex-M33 alone.
+    let soc = Stm32mp25::new(name, &STM32MP257F_EV1_M33, &[]);
+    let hardware = CoreHardware::new(registers);
     PlatformService::new(hardware, soc, TrustedKeys, BootCounters::new(), trace::Log)
 }

@@ -1,9 +1,8 @@
 //! RCC: hold boot and reset of the Cortex-M33 (STM32MP25 reference manual RM0457, `RCC_CPUBOOTCR`, `RCC_C2RSTCSETR`).
 
 use rproc_abi::Refusal;
-use rproc_abi::refusal::{Fact, Place, Reason};
 
-use crate::hardware::register_refusal;
+use crate::hardware::{register_refusal, wait_for};
 use crate::{Hardware, write_checked};
 
 const BASE: u64 = 0x4420_0000;
@@ -26,31 +25,10 @@ const PATIENCE: u32 = 1000;
 pub(super) fn hold<H: Hardware>(hardware: &mut H) -> Result<(), Refusal> {
     write_checked(hardware, CPUBOOTCR, BOOT_CPU2, 0)?;
     hardware.write32(CLEAR_RESET_CAUSES, CAUSE_C2RST).map_err(register_refusal)?;
-    wait(hardware, RESET_CAUSES, CAUSE_C2RST, 0, CLEAR_RESET_CAUSES)?;
+    wait_for(hardware, RESET_CAUSES, CAUSE_C2RST, 0, CLEAR_RESET_CAUSES, PATIENCE)?;
     hardware.write32(C2RSTCSETR, C2RST).map_err(register_refusal)?;
-    wait(hardware, RESET_CAUSES, CAUSE_C2RST, CAUSE_C2RST, C2RSTCSETR)?;
-    wait(hardware, C2RSTCSETR, C2RST, 0, C2RSTCSETR)
-}
-
-/// Waits until the bits of `mask` in a register are `value`; else the write to `written` had no effect.
-fn wait<H: Hardware>(
-    hardware: &mut H,
-    register: u64,
-    mask: u32,
-    value: u32,
-    written: u64,
-) -> Result<(), Refusal> {
-    let mut found = 0;
-    for _ in 0..PATIENCE {
-        found = hardware.read32(register).map_err(register_refusal)? & mask;
-        if found == value {
-            return Ok(());
-        }
-    }
-    Err(Refusal::new(Reason::RegisterReadBack)
-        .expected(Fact::Address(u64::from(value)))
-        .found(Fact::Address(u64::from(found)))
-        .at(Place::Register { address: written }))
+    wait_for(hardware, RESET_CAUSES, CAUSE_C2RST, CAUSE_C2RST, C2RSTCSETR, PATIENCE)?;
+    wait_for(hardware, C2RSTCSETR, C2RST, 0, C2RSTCSETR, PATIENCE)
 }
 
 /// Lets the held processor boot.

@@ -3,7 +3,7 @@
 use rproc_abi::Refusal;
 use rproc_abi::refusal::{Fact, Reason};
 
-use super::m33::Holder;
+use super::holder::Holder;
 use crate::{Hardware, write_checked};
 
 /// Register block (OP-TEE `stm32mp251.dtsi`), first physical address guarded, bytes guarded.
@@ -70,14 +70,10 @@ pub(super) fn give<H: Hardware>(
     match holder {
         Holder::SecureCortexA => {
             secure(hardware, ALL_BLOCKS)?;
-            compartments(hardware, Holder::CID_A35)
+            compartments(hardware, holder.compartments())
         }
-        Holder::Coprocessor => {
-            compartments(hardware, Holder::CID_M33)?;
-            secure(hardware, 0)
-        }
-        Holder::Everyone => {
-            compartments(hardware, Holder::CID_A35 | Holder::CID_M33)?;
+        Holder::Coprocessor | Holder::Everyone => {
+            compartments(hardware, holder.compartments())?;
             secure(hardware, 0)
         }
     }

@@ -3,7 +3,7 @@
 use rproc_abi::Refusal;
 use rproc_abi::refusal::{Fact, Reason};
 
-use super::m33::Holder;
+use super::holder::Holder;
 use crate::hardware::register_refusal;
 use crate::{Hardware, write_checked};
 
@@ -32,11 +32,8 @@ pub(super) fn give<H: Hardware>(
     holder: Holder,
 ) -> Result<(), Refusal> {
     let region = find(hardware, start, size)?;
-    let (secure, list) = match holder {
-        Holder::SecureCortexA => (SEC, compartments(Holder::CID_A35)),
-        Holder::Coprocessor => (0, compartments(Holder::CID_M33)),
-        Holder::Everyone => (0, compartments(Holder::CID_A35 | Holder::CID_M33)),
-    };
+    let secure = if holder == Holder::SecureCortexA { SEC } else { 0 };
+    let list = compartments(holder.compartments());
     // The order keeps the normal world out at every moment: first the narrower of the two, then the wider.
     if secure != 0 {
         write_checked(hardware, region + CFGR, SEC | BREN, secure | BREN)?;
