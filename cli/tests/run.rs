@@ -54,7 +54,6 @@ fn without_arguments_the_sample_boots_answers_and_leaves_nothing_behind() {
         "rpmsg",
         "stopped",
         "wiped",
-        "firewall_opened",
         "finished",
     ];
     let places: Vec<usize> = order

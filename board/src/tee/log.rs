@@ -66,7 +66,7 @@ pub enum SecureEvent {
         /// Bytes.
         size: u64,
     },
-    /// The processor's memory was given back to the normal world.
+    /// The processor was given to the normal world, with its memory.
     FirewallOpened,
     /// The service refused something.
     Refused {

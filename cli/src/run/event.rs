@@ -78,7 +78,7 @@ pub enum RunEvent {
     },
     /// The processor's memory was closed to Linux.
     FirewallClosed { regions: Vec<Range> },
-    /// The processor's memory was given back to Linux.
+    /// The processor was given to Linux, with its memory.
     FirewallOpened {},
     /// A segment is in place.
     Segment { image: u32, index: u32, address: u64, file_size: u64, memory_size: u64 },
@@ -246,7 +246,7 @@ impl Translator {
                 RunEvent::Note { text: format!("resource {entry} has type {kind}, which is not handled") }
             }
             Event::ReleaseFailed { reason } => {
-                RunEvent::Note { text: format!("the firmware's memory was not given back: {reason}") }
+                RunEvent::Note { text: format!("the firmware's memory was not wiped: {reason}") }
             }
             _ => return None,
         })

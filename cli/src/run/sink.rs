@@ -130,7 +130,7 @@ fn sentence(event: &RunEvent) -> (&'static str, String) {
             let names: Vec<&str> = regions.iter().map(|region| region.name.as_str()).collect();
             (TEE, format!("firewall closed to Linux: {}", names.join(", ")))
         }
-        RunEvent::FirewallOpened {} => (TEE, "firewall opened: the memory is Linux's again".to_owned()),
+        RunEvent::FirewallOpened {} => (TEE, "firewall opened: the processor is Linux's".to_owned()),
         RunEvent::Segment { image, index, address, file_size, memory_size } => {
             let zeros = memory_size - file_size;
             let rest = if zeros > 0 { format!(" and {zeros} zero bytes") } else { String::new() };

@@ -25,7 +25,7 @@ pub enum Command {
     Stop(operations::Plain),
     /// Show where the resource table of the loaded firmware is
     Table(operations::Table),
-    /// Wipe the processor's memory and give it back to Linux
+    /// Wipe the processor's memory
     Release(operations::Plain),
     /// Write the memory of a stopped processor as an ELF core file
     Coredump(operations::Coredump),

@@ -87,8 +87,8 @@ pub enum Error<E: std::error::Error + 'static> {
     /// The processor was not stopped; it may still run.
     #[error("the processor was not stopped, it may still run: {0}")]
     Stop(#[source] E),
-    /// The firmware's memory was not given back.
-    #[error("the firmware's memory was not given back: {0}")]
+    /// The firmware's memory was not released.
+    #[error("the firmware's memory was not released: {0}")]
     Release(#[source] E),
     /// There is no RPMsg device, or it is not running now.
     #[error(

@@ -229,7 +229,7 @@ pub enum Event {
     },
     /// The processor was put into reset.
     Stopped,
-    /// The firmware's memory was given back.
+    /// The firmware's memory was released.
     Released,
     /// It was not, while another error was being handled.
     ReleaseFailed {

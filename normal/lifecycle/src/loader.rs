@@ -35,7 +35,7 @@ pub trait Loader {
     /// The loader's own; the processor may still run.
     fn stop(&mut self) -> Result<(), Self::Error>;
 
-    /// Forgets what was loaded and gives its memory back. Nothing loaded is not an error.
+    /// Forgets what was loaded, and leaves nothing of it in memory. Nothing loaded is not an error.
     ///
     /// # Errors
     /// The loader's own.

@@ -126,7 +126,7 @@ impl<C: TeeClient> RemoteprocService<C> {
         self.simple(Operation::Stop, Request::StopFirmware { processor })
     }
 
-    /// Forgets the firmware; its memory is wiped and given back.
+    /// Forgets the firmware; its memory is wiped.
     pub fn release(&self, processor: ProcessorId) -> Result<(), ServiceError> {
         self.simple(Operation::Release, Request::ReleaseFirmware { processor })
     }

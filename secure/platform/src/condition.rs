@@ -5,8 +5,10 @@ use rproc_abi::ProcessorId;
 /// The condition of a processor and its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
-    /// Held; the memory belongs to the normal world.
+    /// Held, and not used by the TEE since it booted; the memory is as boot firmware left it.
     Open,
+    /// Held; the memory is closed but for the shared regions, and zero.
+    Wiped,
     /// Held; the memory is closed and holds a load or a part of one.
     Closed,
     /// Running.

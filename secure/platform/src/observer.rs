@@ -35,7 +35,7 @@ pub enum Event<'a> {
         /// Bytes.
         size: u64,
     },
-    /// A processor's memory was given back to the normal world.
+    /// A processor was given to the normal world, with its memory.
     FirewallOpened {
         /// Which processor.
         processor: ProcessorId,
@@ -77,7 +77,7 @@ impl fmt::Display for Event<'_> {
             Self::Held { processor } => write!(f, "{processor}: stopped"),
             Self::Wiped { processor, size } => write!(f, "{processor}: {size} bytes of memory zeroed"),
             Self::FirewallOpened { processor } => {
-                write!(f, "{processor}: memory given back to the normal world")
+                write!(f, "{processor}: given to the normal world, with its memory")
             }
             Self::Refused { processor, refusal } => write!(f, "{processor}: refused: {refusal}"),
         }

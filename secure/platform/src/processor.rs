@@ -7,7 +7,8 @@ use crate::{Hardware, Region};
 /// The driver of one processor and of the firewall around its memory.
 ///
 /// The service calls `hold` and `close` before anything is written, and `hold` and `reclaim` before the memory is looked at
-/// again; the driver checks every register it relies on by reading it back.
+/// again. What it closed once stays closed, so that the next load finds it closed and zero. The driver checks every register it
+/// relies on by reading it back.
 pub trait RemoteProcessor<H: Hardware> {
     /// By which number the TEE service knows it.
     fn id(&self) -> ProcessorId;
@@ -23,9 +24,6 @@ pub trait RemoteProcessor<H: Hardware> {
 
     /// Takes a region of kind [`Shared`](crate::RegionKind::Shared) back, to load a segment to it.
     fn unshare(&mut self, hardware: &mut H, region: &Region) -> Result<(), Refusal>;
-
-    /// Gives the regions back to the normal world. The service has wiped them.
-    fn open(&mut self, hardware: &mut H) -> Result<(), Refusal>;
 
     /// Gives the processor to the normal world for good: its memory, and the registers that reset and start it. The
     /// processor is left as it is, held or running.

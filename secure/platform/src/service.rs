@@ -172,9 +172,9 @@ where
         driver(&mut self.soc, id)?;
         match self.condition(id) {
             Condition::GivenAway => return Ok(()),
-            Condition::Open => {}
+            Condition::Open | Condition::Wiped => {}
             // After a failure the memory may hold anything.
-            Condition::Broken => self.release(id)?,
+            Condition::Broken => drop(self.wipe(id)?),
             Condition::Closed | Condition::Running | Condition::Stopped => {
                 return Err(Refusal::new(Reason::WrongState).expected("a processor not used by the TEE"));
             }
@@ -204,26 +204,52 @@ where
 
     /// Refuses what must not happen to a processor that runs.
     fn expect_held(&self, id: ProcessorId) -> Result<(), Refusal> {
-        self.expect(id, &[Condition::Open, Condition::Closed, Condition::Stopped, Condition::Broken])
+        let held =
+            [Condition::Open, Condition::Wiped, Condition::Closed, Condition::Stopped, Condition::Broken];
+        self.expect(id, &held)
     }
 
     /// Before the first byte: the processor held, its memory closed, and zero.
     fn close(&mut self, id: ProcessorId) -> Result<(), Refusal> {
         self.expect_held(id)?;
-        if self.condition(id) == Condition::Closed {
-            return Ok(());
+        match self.condition(id) {
+            Condition::Closed => return Ok(()),
+            Condition::Wiped => self.wipe_shared(id)?,
+            _ => {
+                self.wipe(id)?;
+                let regions = driver(&mut self.soc, id)?.regions();
+                self.observer.event(Event::FirewallClosed { processor: id, regions });
+            }
         }
-        // Closed is only what was closed to the end: after a failure half way, the next try begins again.
+        self.set_condition(id, Condition::Closed);
+        Ok(())
+    }
+
+    /// Holds the processor, closes its memory, and zeroes it; gives how many bytes that were.
+    fn wipe(&mut self, id: ProcessorId) -> Result<u64, Refusal> {
+        // Wiped is only what was wiped to the end: after a failure half way, the next try begins again.
         self.set_condition(id, Condition::Broken);
         let driver = driver(&mut self.soc, id)?;
         driver.hold(&mut self.hardware)?;
         driver.close(&mut self.hardware)?;
-        self.observer.event(Event::FirewallClosed { processor: id, regions: driver.regions() });
-        wipe(driver, &mut self.hardware)?;
+        let size = wipe(driver, &mut self.hardware)?;
         for region in shared_regions(driver) {
             driver.share(&mut self.hardware, &region)?;
         }
-        self.set_condition(id, Condition::Closed);
+        self.set_condition(id, Condition::Wiped);
+        Ok(size)
+    }
+
+    /// Zeroes what the normal world may have written to since it was wiped.
+    fn wipe_shared(&mut self, id: ProcessorId) -> Result<(), Refusal> {
+        self.set_condition(id, Condition::Broken);
+        let driver = driver(&mut self.soc, id)?;
+        for region in shared_regions(driver) {
+            driver.unshare(&mut self.hardware, &region)?;
+            let start = driver.canonical(region.physical);
+            self.hardware.fill_memory(start, region.size, 0).map_err(memory_refusal)?;
+            driver.share(&mut self.hardware, &region)?;
+        }
         Ok(())
     }
 
@@ -331,22 +357,15 @@ where
         Ok(())
     }
 
+    /// The memory stays closed: what the TEE has used once, nobody else gets before the next boot.
     fn release(&mut self, id: ProcessorId) -> Result<(), Refusal> {
         self.stop(id)?;
         driver(&mut self.soc, id)?.forget();
-        if self.condition(id) == Condition::Open {
+        if matches!(self.condition(id), Condition::Open | Condition::Wiped) {
             return Ok(());
         }
-        // Nothing is given back that was not wiped: on a failure the memory stays closed.
-        self.set_condition(id, Condition::Broken);
-        let driver = driver(&mut self.soc, id)?;
-        driver.hold(&mut self.hardware)?;
-        driver.close(&mut self.hardware)?;
-        let size = wipe(driver, &mut self.hardware)?;
+        let size = self.wipe(id)?;
         self.observer.event(Event::Wiped { processor: id, size });
-        driver.open(&mut self.hardware)?;
-        self.set_condition(id, Condition::Open);
-        self.observer.event(Event::FirewallOpened { processor: id });
         Ok(())
     }
 

@@ -60,7 +60,7 @@ pub fn development_key() -> PathBuf {
 
 /// The RSA key of this cache.
 pub fn rsa_key(cache: &Cache) -> PathBuf {
-    cache.place("keys/rsa4096.pem")
+    cache.place("keys/rsa2048.pem")
 }
 
 /// Everything that builds.
@@ -231,10 +231,6 @@ impl Builder<'_> {
         self.cache.entry(&format!("build/{name}.a"), &inputs, |file| {
             let mut cargo = self.cargo(&repository().join("secure/optee/pta"), CORE_TARGET, "core")?;
             cargo
-                .env(
-                    "CARGO_TARGET_AARCH64_UNKNOWN_NONE_SOFTFLOAT_RUSTFLAGS",
-                    "-C relocation-model=pie -C code-model=small",
-                )
                 .env("OPTEE_SRC", &self.packages.optee_sources)
                 .env("OPTEE_OUT", &core)
                 .env("RPROC_TRUSTED_KEYS", self.trusted_keys()?)

@@ -74,7 +74,7 @@ impl Maker<'_> {
             return Ok(());
         }
         fs::create_dir_all(self.cache.place("keys"))?;
-        output(Command::new(self.rproc).args(["keys", "new", "--type", "rsa4096"]).arg(key)).map(drop)
+        output(Command::new(self.rproc).args(["keys", "new", "--type", "rsa2048"]).arg(key)).map(drop)
     }
 
     fn sign(&self, key: &Path, elf: &Path, image: &Path, more: &[&str]) -> Result<()> {

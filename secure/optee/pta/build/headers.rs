@@ -56,6 +56,14 @@ impl Core {
         if setting("CFG_ARM64_core")? != "y" {
             bail!("{} is for a 32-bit core: this library is for CFG_ARM64_core=y", settings.display());
         }
+        // `.cargo/config.toml` turns strict-align off.
+        if setting("CFG_SCTLR_ALIGNMENT_CHECK")? != "n" {
+            bail!(
+                "{} traps unaligned accesses, which this library makes: build OP-TEE with CFG_SCTLR_ALIGNMENT_CHECK=n, or remove \
+                 -strict-align from secure/optee/pta/.cargo/config.toml and this check",
+                settings.display()
+            );
+        }
         let (arch, platform, level) =
             (setting("ARCH")?, setting("PLATFORM")?, setting("CFG_TEE_CORE_LOG_LEVEL")?);
         // Types such as size_t come from the compiler that compiles the core.

@@ -8,7 +8,7 @@ use super::life::{ALL, Life, M0, M4, M33, Step};
 use crate::testing::{Bytes, Fault, Point};
 
 #[test]
-fn closed_before_the_first_byte_and_open_after_the_wipe() {
+fn closed_from_before_the_first_byte_and_for_good() {
     for case in ALL {
         let mut life = Life::new(case);
         assert!(life.any_open());
@@ -21,7 +21,7 @@ fn closed_before_the_first_byte_and_open_after_the_wipe() {
         life.act(Step::Stop).unwrap();
         assert!(!life.any_open() && !life.fake().is_zero());
         life.act(Step::Release).unwrap();
-        assert!(life.fake().all_open(case.id) && life.fake().is_zero());
+        assert!(!life.any_open() && life.fake().open(case.table) && life.fake().is_zero());
     }
 }
 

@@ -83,12 +83,8 @@ impl<H: Hardware, B: BootControl<H>> RemoteProcessor<H> for CortexM4<B> {
         give(hardware, region, Holder::SecureCortexA)
     }
 
-    fn open(&mut self, hardware: &mut H) -> Result<(), Refusal> {
-        self.regions.iter().try_for_each(|region| give(hardware, region, Holder::Everyone))
-    }
-
     fn hand_over(&mut self, hardware: &mut H) -> Result<(), Refusal> {
-        RemoteProcessor::<H>::open(self, hardware)?;
+        self.regions.iter().try_for_each(|region| give(hardware, region, Holder::Everyone))?;
         self.boot.hand_over(hardware)
     }
 

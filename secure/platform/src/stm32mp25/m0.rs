@@ -62,12 +62,8 @@ impl<H: Hardware> RemoteProcessor<H> for CortexM0Plus {
         risal::give(hardware, region.physical, region.size, Holder::SecureCortexA)
     }
 
-    fn open(&mut self, hardware: &mut H) -> Result<(), Refusal> {
-        self.give(hardware, Holder::Everyone, |_| true)
-    }
-
     fn hand_over(&mut self, hardware: &mut H) -> Result<(), Refusal> {
-        RemoteProcessor::<H>::open(self, hardware)
+        self.give(hardware, Holder::Everyone, |_| true)
     }
 
     fn fixed_vectors(&self) -> Option<u64> {

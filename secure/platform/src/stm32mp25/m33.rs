@@ -77,12 +77,8 @@ impl<H: Hardware> RemoteProcessor<H> for CortexM33 {
         give(hardware, region, Holder::SecureCortexA)
     }
 
-    fn open(&mut self, hardware: &mut H) -> Result<(), Refusal> {
-        self.regions.iter().try_for_each(|region| give(hardware, region, Holder::Everyone))
-    }
-
     fn hand_over(&mut self, hardware: &mut H) -> Result<(), Refusal> {
-        RemoteProcessor::<H>::open(self, hardware)?;
+        self.regions.iter().try_for_each(|region| give(hardware, region, Holder::Everyone))?;
         ca35syscfg::hand_over(hardware)
     }
 
