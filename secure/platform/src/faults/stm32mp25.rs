@@ -1,7 +1,13 @@
 //! What is special to the Cortex-M0+ of an STM32MP25: one register for clocks and reset, two subregions a bank.
 
+use std::boxed::Box;
+
+use rproc_abi::refusal::{Fact, Reason};
+
 use super::life::{Life, M0, Step};
-use crate::Hardware;
+use crate::boards::STM32MP257F_EV1_M0;
+use crate::stm32mp25::Stm32mp25;
+use crate::{Hardware, Region};
 
 const C3CFGR: u64 = 0x4420_0490;
 const RST: u32 = 1;
@@ -46,4 +52,23 @@ fn a_second_subregion_opens_nothing() {
     life.fake().preset(SUBREGION_B_OF_LPSRAM1, OPEN);
     life.act(Step::Start).unwrap();
     assert!(!life.any_open());
+}
+
+#[test]
+fn a_region_is_whole_banks() {
+    const CODE: Region = STM32MP257F_EV1_M0[0];
+    static TWO_BANKS: [Region; 2] = [Region { size: 0x4000, ..CODE }, STM32MP257F_EV1_M0[2]];
+    let mut life = Life::with(M0, |_| Box::new(Stm32mp25::new("stm32mp257", &[], &TWO_BANKS)));
+    life.live().unwrap();
+    assert!(life.running() && life.fake().reaches_all(M0.id));
+
+    static HALF: [Region; 1] = [Region { size: 0x1000, ..CODE }];
+    static ONE_AND_A_HALF: [Region; 1] = [Region { size: 0x3000, ..CODE }];
+    static BEFORE: [Region; 1] = [Region { physical: 0x200b_e000, size: 0x4000, ..CODE }];
+    for regions in [&HALF, &ONE_AND_A_HALF, &BEFORE] {
+        let mut life = Life::with(M0, |_| Box::new(Stm32mp25::new("stm32mp257", &[], regions)));
+        let refusal = life.act(Step::Load(M0.code)).unwrap_err();
+        let found = Fact::Range { start: regions[0].physical, size: regions[0].size };
+        assert_eq!((refusal.reason, refusal.found), (Reason::FirewallOpen, found));
+    }
 }
