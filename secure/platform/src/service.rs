@@ -408,15 +408,9 @@ fn shared_regions<H: Hardware>(driver: &dyn RemoteProcessor<H>) -> impl Iterator
     shared.into_iter().flatten()
 }
 
-/// The regions without those that are another one, or a part of it, under a second address.
+/// The driver's regions, each byte of memory once.
 fn distinct<H: Hardware>(driver: &dyn RemoteProcessor<H>) -> impl Iterator<Item = &Region> {
-    let start = |region: &Region| driver.canonical(region.physical);
-    driver.regions().iter().enumerate().filter_map(move |(index, region)| {
-        let again = driver.regions().iter().take(index).any(|earlier| {
-            start(earlier) <= start(region) && start(region) + region.size <= start(earlier) + earlier.size
-        });
-        (!again).then_some(region)
-    })
+    crate::region::distinct(driver.regions(), |physical| driver.canonical(physical))
 }
 
 /// Zeroes all regions, and says how many bytes that were.

@@ -1,11 +1,11 @@
-//! What is special to the Cortex-M0+ of an STM32MP25: one register for clocks and reset, two subregions a bank.
+//! What is special to an STM32MP25: one register for the Cortex-M0+, two subregions a bank, SRAM at two addresses.
 
 use std::boxed::Box;
 
 use rproc_abi::refusal::{Fact, Reason};
 
-use super::life::{Life, M0, Step};
-use crate::boards::STM32MP257F_EV1_M0;
+use super::life::{Life, M0, M33, Step};
+use crate::boards::{STM32MP257F_EV1_M0, STM32MP257F_EV1_M33};
 use crate::stm32mp25::Stm32mp25;
 use crate::{Hardware, Region};
 
@@ -71,4 +71,19 @@ fn a_region_is_whole_banks() {
         let found = Fact::Range { start: regions[0].physical, size: regions[0].size };
         assert_eq!((refusal.reason, refusal.found), (Reason::FirewallOpen, found));
     }
+}
+
+#[test]
+fn memory_at_a_second_address_costs_no_register_a_second_look() {
+    const ALL: [Region; 6] = STM32MP257F_EV1_M33;
+    static REGIONS: [Region; 7] =
+        [ALL[0], ALL[1], ALL[2], ALL[3], ALL[4], ALL[5], Region { device: 0x2004_1000, ..ALL[3] }];
+    let reads = |mut life: Life| {
+        life.live().unwrap();
+        life.act(Step::Stop).unwrap();
+        life.act(Step::Release).unwrap();
+        life.fake().reads
+    };
+    let aliased = Life::with(M33, |_| Box::new(Stm32mp25::new("stm32mp257", &REGIONS, &[])));
+    assert_eq!(reads(aliased), reads(Life::new(M33)));
 }
