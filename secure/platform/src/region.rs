@@ -52,6 +52,23 @@ pub fn translate(regions: &[Region], address: u64, size: u64) -> Result<(&Region
     })
 }
 
+/// The regions without those that are another one, or a part of it, under a second address of the processor; `canonical`
+/// does the same for second addresses of the Cortex-A.
+pub(crate) fn distinct(
+    regions: &[Region],
+    canonical: impl Fn(u64) -> u64,
+) -> impl Iterator<Item = &Region> {
+    let range = move |region: &Region| {
+        let start = canonical(region.physical);
+        (start, start + region.size)
+    };
+    regions.iter().enumerate().filter_map(move |(index, region)| {
+        let (start, end) = range(region);
+        let again = regions.iter().take(index).map(&range).any(|(first, last)| first <= start && end <= last);
+        (!again).then_some(region)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -141,8 +141,8 @@ where
                 Answer::Done
             }
             Command::Region { index } => {
-                let regions = driver(&mut self.soc, id)?.regions();
-                match usize::try_from(index).ok().and_then(|index| regions.get(index)) {
+                let mut regions = distinct(driver(&mut self.soc, id)?);
+                match usize::try_from(index).ok().and_then(|index| regions.nth(index)) {
                     Some(region) => Answer::Region { address: region.device, size: region.size },
                     None => return Err(Failure::Short(Short::NoItem)),
                 }
@@ -297,9 +297,11 @@ where
             self.set_condition(id, Condition::Broken);
         }
         loaded?;
-        // The initial stack pointer and the reset vector, at least.
-        let vectors = driver(&mut self.soc, id)?.fixed_vectors();
-        if vectors.is_some_and(|vectors| address <= vectors && vectors + 8 <= address + size) {
+        let driver = driver(&mut self.soc, id)?;
+        let Some(vectors) = driver.fixed_vectors() else { return Ok(()) };
+        // The initial stack pointer and the reset vector, at least, through whichever of their addresses.
+        let (first, placed) = (locate(driver, vectors, 8)?.1, locate(driver, address, size)?.1);
+        if placed <= first && first + 8 <= placed + size {
             self.conditions.load_vectors(id);
         }
         Ok(())
@@ -425,19 +427,16 @@ fn shared_regions<H: Hardware>(driver: &dyn RemoteProcessor<H>) -> impl Iterator
     shared.into_iter().flatten()
 }
 
+/// The driver's regions, each byte of memory once.
+fn distinct<H: Hardware>(driver: &dyn RemoteProcessor<H>) -> impl Iterator<Item = &Region> {
+    crate::region::distinct(driver.regions(), |physical| driver.canonical(physical))
+}
+
 /// Zeroes all regions, and says how many bytes that were.
 fn wipe<H: Hardware>(driver: &dyn RemoteProcessor<H>, hardware: &mut H) -> Result<u64, Refusal> {
     let mut total = 0;
-    for (index, region) in driver.regions().iter().enumerate() {
+    for region in distinct(driver) {
         let start = driver.canonical(region.physical);
-        // A region that is another one under a second address was wiped as that.
-        let again = driver.regions().iter().take(index).any(|earlier| {
-            let earlier_start = driver.canonical(earlier.physical);
-            earlier_start <= start && start + region.size <= earlier_start + earlier.size
-        });
-        if again {
-            continue;
-        }
         hardware.fill_memory(start, region.size, 0).map_err(memory_refusal)?;
         total += region.size;
     }

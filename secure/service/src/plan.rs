@@ -21,6 +21,8 @@ pub(crate) struct PlannedSegment {
     pub(crate) offset: u64,
     /// Device address.
     pub(crate) address: u64,
+    /// The Cortex-A's address of the same byte.
+    physical: u64,
     /// Bytes in the container.
     pub(crate) file_size: u64,
     /// Bytes in memory.
@@ -86,6 +88,7 @@ impl LoadPlan {
                         index,
                         offset: image.offset + file.start,
                         address: header.physical_address,
+                        physical: 0,
                         file_size: header.file_size,
                         memory_size: header.memory_size,
                         digest: *entry.digest,
@@ -96,18 +99,19 @@ impl LoadPlan {
         if segments.is_empty() {
             return Err(Refusal::new(Reason::NoLoadableSegment));
         }
-        apart(&segments)?;
-        for segment in &segments {
-            platform.translate(segment.address, segment.memory_size).map_err(|refusal| {
-                match refusal.reason {
-                    Reason::AddressOutsideRegions => {
-                        Refusal { reason: Reason::SegmentOutsideRegions, found: segment.memory(), ..refusal }
-                            .at(segment.place())
-                    }
-                    _ => refusal,
+        apart(&segments, |segment| segment.address)?;
+        for segment in &mut segments {
+            let physical = platform.translate(segment.address, segment.memory_size);
+            segment.physical = physical.map_err(|refusal| match refusal.reason {
+                Reason::AddressOutsideRegions => {
+                    Refusal { reason: Reason::SegmentOutsideRegions, found: segment.memory(), ..refusal }
+                        .at(segment.place())
                 }
+                _ => refusal,
             })?;
         }
+        // The processor may see the same memory at two addresses.
+        apart(&segments, |segment| segment.physical)?;
         Ok(Self { segments })
     }
 
@@ -116,13 +120,14 @@ impl LoadPlan {
     }
 }
 
-fn apart(segments: &[PlannedSegment]) -> Result<(), Refusal> {
+/// Refuses two segments with a byte in common, where `start` tells their first.
+fn apart(segments: &[PlannedSegment], start: impl Fn(&PlannedSegment) -> u64) -> Result<(), Refusal> {
     let mut sorted = room::collect(segments.iter())?;
-    sorted.sort_unstable_by_key(|segment| (segment.address, segment.index));
+    sorted.sort_unstable_by_key(|segment| (start(segment), segment.index));
     for pair in sorted.windows(2) {
         let [a, b] = pair else { continue };
-        // Validated above: the end is an address.
-        if a.address.saturating_add(a.memory_size) <= b.address {
+        // The end of a device range was validated to be an address, and a platform's physical one is at worst a lie.
+        if start(a).saturating_add(a.memory_size) <= start(b) {
             continue;
         }
         let same = a.address == b.address

@@ -39,7 +39,10 @@ pub struct Service<P, C, O> {
     policy: Policy,
     observer: O,
     states: BTreeMap<ProcessorId, State>,
-    refusal: Option<(ProcessorId, Refusal)>,
+    /// Why the last refused command of each processor was refused; of processors that the platform does not have, only the
+    /// last one's.
+    refusals: BTreeMap<ProcessorId, Refusal>,
+    stranger: Option<(ProcessorId, Refusal)>,
     crypto: core::marker::PhantomData<C>,
 }
 
@@ -52,7 +55,8 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
             policy,
             observer,
             states: BTreeMap::new(),
-            refusal: None,
+            refusals: BTreeMap::new(),
+            stranger: None,
             crypto: core::marker::PhantomData,
         }
     }
@@ -85,21 +89,26 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     }
 
     fn note(&mut self, processor: ProcessorId, refusal: Refusal) -> TeeResult {
-        self.refusal = Some((processor, refusal));
+        if self.states.contains_key(&processor) {
+            self.refusals.insert(processor, refusal);
+        } else {
+            self.stranger = Some((processor, refusal));
+        }
         self.observer.event(Event::Refused { processor, refusal });
         refusal.result()
     }
 
     fn last_refusal<M: SharedMemory>(&self, processor: ProcessorId, buffer: &M) -> Completion {
-        match self.refusal {
-            Some((refused, refusal)) if refused == processor => {
+        let stranger = self.stranger.as_ref().filter(|(refused, _)| *refused == processor);
+        match self.refusals.get(&processor).or(stranger.map(|(_, refusal)| refusal)) {
+            Some(refusal) => {
                 let result = match buffer.write(0, &refusal.encode()) {
                     Ok(()) => TeeResult::SUCCESS,
                     Err(_) => TeeResult::SHORT_BUFFER,
                 };
                 Completion { result, outputs: buffer_outputs(Refusal::ENCODED_SIZE) }
             }
-            _ => Completion::failed(TeeResult::ITEM_NOT_FOUND),
+            None => Completion::failed(TeeResult::ITEM_NOT_FOUND),
         }
     }
 

@@ -161,6 +161,17 @@ impl Life {
         }
     }
 
+    /// The n-th region, device address and size.
+    pub(super) fn region(&mut self, index: u32) -> Option<(u64, u64)> {
+        let command = Command::<PtaMemory<'_, Bytes>>::Region { index };
+        let (number, params) = Request { processor: self.case.id, command }.into_params();
+        let completion = self.service.invoke::<Sha256, Bytes>(number, params);
+        match Answer::from_outputs(number, &completion.outputs) {
+            Some(Answer::Region { address, size }) if completion.result.is_success() => Some((address, size)),
+            _ => None,
+        }
+    }
+
     pub(super) fn refusal(&mut self) -> Refusal {
         let mut bytes = [0; Refusal::ENCODED_SIZE];
         let buffer = PtaMemory::PrivateMut(&mut bytes);

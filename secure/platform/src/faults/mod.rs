@@ -4,6 +4,7 @@
 mod life;
 mod order;
 mod stm32mp15;
+mod stm32mp25;
 
 use std::vec::Vec;
 

@@ -4,7 +4,7 @@ use rproc_abi::platform::Command;
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_abi::{PtaMemory, TeeResult};
 
-use super::life::{ALL, Life, M0, M4, M33, Step};
+use super::life::{ALL, Life, M0, M4, M4_BY_MONITOR, M33, Step};
 use crate::testing::{Bytes, Fault, Point};
 
 #[test]
@@ -20,6 +20,8 @@ fn closed_from_before_the_first_byte_and_for_good() {
         assert!(life.fake().reaches(case.id, case.table), "{}", case.name);
         life.act(Step::Stop).unwrap();
         assert!(!life.any_open() && !life.fake().is_zero());
+        let code = if case.id == M4.id { 0x3800_0000 } else { case.code };
+        assert!(!life.fake().reaches(case.id, code), "{} is held and keeps its memory", case.name);
         life.act(Step::Release).unwrap();
         assert!(!life.any_open() && life.fake().open(case.table) && life.fake().is_zero());
     }
@@ -126,10 +128,14 @@ fn a_processor_that_is_given_away_is_linux_s_until_the_next_boot() {
         life.fake().preset(0x4208_0900, 0x111);
         life.fake().preset(0x4211_0100, 0xff);
         life.fake().preset(0x4880_2088, 3);
+        life.fake().preset(0x5000_0000, 3);
         life.give_away().unwrap();
         life.give_away().unwrap();
         assert!(life.fake().all_open(case.id), "{}", case.name);
-        assert_eq!(life.fake().register(0x5000_0000) & 2, 0, "MCKPROT");
+        let protected = life.fake().register(0x5000_0000) & 2 != 0;
+        // With an SCMI server RCC stays the secure world's.
+        let by_registers = [M4.name, M4_BY_MONITOR.name].contains(&case.name);
+        assert_eq!(protected, !by_registers, "{}: MCKPROT", case.name);
         if case.id == M33.id {
             assert_eq!(life.fake().register(0x4880_2088), 0, "M33_ACCESS_CR");
         }
@@ -164,6 +170,23 @@ fn a_processor_that_the_tee_uses_is_not_given_away() {
         assert!(!life.any_open());
         life.act(Step::Release).unwrap();
         life.give_away().unwrap();
+    }
+}
+
+#[test]
+fn what_a_failed_load_left_is_not_given_away() {
+    for case in ALL {
+        let mut life = Life::new(case);
+        life.act(Step::Load(case.code)).unwrap();
+        let command = Command::LoadSegment {
+            data: PtaMemory::Shared(Bytes::new(&[1, 2, 3])),
+            address: case.data,
+            digest: PtaMemory::Private(&[0; 32]),
+        };
+        assert_eq!(life.invoke(command), TeeResult::SECURITY);
+        assert!(!life.fake().is_zero());
+        life.give_away().unwrap();
+        assert!(life.fake().is_zero() && life.fake().all_open(case.id));
     }
 }
 

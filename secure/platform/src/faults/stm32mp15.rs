@@ -103,6 +103,28 @@ fn regions_that_share_a_bank_with_firmware_are_refused() {
 }
 
 #[test]
+fn the_vector_table_may_be_loaded_through_the_second_address_of_retram() {
+    const ALL: [Region; 4] = STM32MP157F_DK2_M4;
+    static REGIONS: [Region; 5] = [ALL[0], ALL[1], ALL[2], ALL[3], Region { device: 0x3800_0000, ..ALL[0] }];
+    let mut life = Life::with(M4, |_| Box::new(Stm32mp15::new(NAME, &REGIONS, RccBoot)));
+    life.act(Step::Load(0x3800_0004)).unwrap();
+    assert_eq!(life.act(Step::Start).unwrap_err().reason, Reason::VectorsNotLoaded);
+    life.act(Step::Load(0x3800_0000)).unwrap();
+    life.act(Step::Start).unwrap();
+}
+
+#[test]
+fn memory_at_two_addresses_is_dumped_once() {
+    let mut life = Life::new(M4);
+    life.act(Step::Load(0)).unwrap();
+    let mut found = std::vec::Vec::new();
+    while let Some(region) = life.region(found.len() as u32) {
+        found.push(region);
+    }
+    assert_eq!(found, [(0, 0x1_0000), (0x1000_0000, 0x4_0000), (0x1004_8000, 0x8000)]);
+}
+
+#[test]
 fn both_addresses_of_the_srams_are_the_same_bytes() {
     let mut life = Life::new(M4);
     let translate = |life: &mut Life, address| {

@@ -21,7 +21,7 @@ pub struct CortexM0Plus {
 }
 
 impl CortexM0Plus {
-    /// With these regions, each just a bank of LPSRAM, and the peripherals that it is to clock: bits 16 to 27 of `C3CFGR`.
+    /// With these regions, each of whole banks of LPSRAM, and the peripherals that it is to clock: bits 16 to 27 of `C3CFGR`.
     pub const fn new(regions: &'static [Region], clocks: u32) -> Self {
         Self { regions, clocks: clocks & c3::CLOCKS }
     }

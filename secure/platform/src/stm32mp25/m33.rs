@@ -6,6 +6,7 @@ use rproc_abi::{ProcessorId, Refusal};
 use super::holder::Holder;
 use super::{ca35syscfg, rcc, risab, risaf};
 use crate::platform_tlv::{BOOTADDR, BOOTSEC, check_boot_state, word};
+use crate::region::distinct;
 use crate::{Hardware, Region, RegionKind, RemoteProcessor};
 
 /// The Cortex-M33.
@@ -22,6 +23,15 @@ impl CortexM33 {
 
     fn firmware_regions(&self) -> impl Iterator<Item = &'static Region> + use<> {
         self.regions.iter().filter(|region| region.kind == RegionKind::Firmware)
+    }
+
+    /// What is to be guarded: on-chip memory that the processor sees at two addresses is looked at once.
+    fn guarded(&self) -> impl Iterator<Item = &'static Region> + use<> {
+        distinct(self.regions, |physical| physical)
+    }
+
+    fn guarded_firmware(&self) -> impl Iterator<Item = &'static Region> + use<> {
+        self.guarded().filter(|region| region.kind == RegionKind::Firmware)
     }
 
     /// A vector table that the processor can take: CA35SYSCFG drops the low seven bits, and what it starts from must be
@@ -66,7 +76,7 @@ impl<H: Hardware> RemoteProcessor<H> for CortexM33 {
     }
 
     fn close(&mut self, hardware: &mut H) -> Result<(), Refusal> {
-        self.regions.iter().try_for_each(|region| give(hardware, region, Holder::SecureCortexA))
+        self.guarded().try_for_each(|region| give(hardware, region, Holder::SecureCortexA))
     }
 
     fn share(&mut self, hardware: &mut H, region: &Region) -> Result<(), Refusal> {
@@ -78,7 +88,7 @@ impl<H: Hardware> RemoteProcessor<H> for CortexM33 {
     }
 
     fn hand_over(&mut self, hardware: &mut H) -> Result<(), Refusal> {
-        self.regions.iter().try_for_each(|region| give(hardware, region, Holder::Everyone))?;
+        self.guarded().try_for_each(|region| give(hardware, region, Holder::Everyone))?;
         ca35syscfg::hand_over(hardware)
     }
 
@@ -105,7 +115,7 @@ impl<H: Hardware> RemoteProcessor<H> for CortexM33 {
         rcc::hold(hardware)?;
         // The check above keeps it below 4 GiB.
         ca35syscfg::boot_non_secure(hardware, vector_table as u32)?;
-        self.firmware_regions().try_for_each(|region| give(hardware, region, Holder::Coprocessor))?;
+        self.guarded_firmware().try_for_each(|region| give(hardware, region, Holder::Coprocessor))?;
         rcc::release(hardware)
     }
 
@@ -114,6 +124,6 @@ impl<H: Hardware> RemoteProcessor<H> for CortexM33 {
     }
 
     fn reclaim(&mut self, hardware: &mut H) -> Result<(), Refusal> {
-        self.firmware_regions().try_for_each(|region| give(hardware, region, Holder::SecureCortexA))
+        self.guarded_firmware().try_for_each(|region| give(hardware, region, Holder::SecureCortexA))
     }
 }

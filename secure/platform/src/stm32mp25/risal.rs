@@ -54,19 +54,25 @@ const LPSRAM3: u64 = 2;
 const WHOLE_LPSRAM3: u32 = (0x4000 / 8) << 16;
 const SRSTART_SRLENGTH: u32 = 0xfff << 16 | 0x7ff;
 
-/// Gives a bank to `holder`. A range that is not just one bank is refused: outside of its subregions a bank is open.
+/// Gives whole banks, one after the other in memory, to `holder`. Any other range is refused: outside of its subregions a
+/// bank is open.
 pub(super) fn give<H: Hardware>(
     hardware: &mut H,
     start: u64,
     size: u64,
     holder: Holder,
 ) -> Result<(), Refusal> {
-    let Some(bank) = (0u64..).zip(BANKS).find_map(|(bank, place)| (place == (start, size)).then_some(bank))
-    else {
+    let inside = |(first, len): &(u64, u64)| start <= *first && first + len <= start + size;
+    if BANKS.iter().filter(|bank| inside(bank)).map(|(_, len)| len).sum::<u64>() != size {
         return Err(Refusal::new(Reason::FirewallOpen)
-            .expected("just one bank of LPSRAM")
+            .expected("whole banks of LPSRAM")
             .found(Fact::Range { start, size }));
-    };
+    }
+    let mut banks = (0u64..).zip(BANKS).filter(|(_, bank)| inside(bank));
+    banks.try_for_each(|(bank, _)| give_bank(hardware, bank, holder))
+}
+
+fn give_bank<H: Hardware>(hardware: &mut H, bank: u64, holder: Holder) -> Result<(), Refusal> {
     if bank == LPSRAM3 {
         for subregion in SUBREGIONS {
             write_checked(hardware, subregion.address(), SRSTART_SRLENGTH, WHOLE_LPSRAM3)?;
