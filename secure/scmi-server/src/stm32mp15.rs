@@ -35,8 +35,8 @@ pub static TABLES: Tables = Tables {
 
 /// The resets of a remote processor, which nobody else may touch while the TEE owns it.
 pub const fn resets_of(processor: ProcessorId) -> &'static [u32] {
-    match processor.0 {
-        0 => &[MCU, MCU_HOLD_BOOT],
+    match processor {
+        ProcessorId::CORTEX_M4 => &[MCU, MCU_HOLD_BOOT],
         _ => &[],
     }
 }

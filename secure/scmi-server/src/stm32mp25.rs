@@ -111,8 +111,8 @@ pub const OWN_RESETS: &[u32] = &[C1_R, C1_HOLD_BOOT];
 /// The resets of a remote processor, which nobody else may touch while the TEE owns it. The Cortex-M0+ has none here: its
 /// reset is a bit of `RCC_C3CFGR`, which the secure world keeps to itself.
 pub const fn resets_of(processor: ProcessorId) -> &'static [u32] {
-    match processor.0 {
-        1 => &[C2_R, C2_HOLD_BOOT],
+    match processor {
+        ProcessorId::CORTEX_M33 => &[C2_R, C2_HOLD_BOOT],
         _ => &[],
     }
 }

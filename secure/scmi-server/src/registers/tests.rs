@@ -76,7 +76,8 @@ static AGENTS: [Agent; 2] = [Agent { name: "linux" }, Agent { name: "other" }];
 
 /// Linux may not touch the resets of the M33 and M4; the other agent may touch everything.
 fn rights(channel: u32, resource: Resource) -> bool {
-    let owned = [stm32mp25::resets_of(ProcessorId(1)), stm32mp15::resets_of(ProcessorId(0))].concat();
+    let owned = [stm32mp25::resets_of(ProcessorId::CORTEX_M33), stm32mp15::resets_of(ProcessorId::CORTEX_M4)]
+        .concat();
     channel != 0 || !owned.iter().any(|id| resource == Resource::Reset(*id))
 }
 
