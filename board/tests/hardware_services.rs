@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rproc_abi::enumeration::Scope;
 use rproc_abi::{Login, Param, ProcessorId, TeeResult, Uuid};
 use rproc_board::clocks::LinuxClocks;
-use rproc_board::tee::{Counters, HostTee, Presence, Services, TeeConfig, TrustedKeys};
+use rproc_board::tee::{Counters, HostTee, Presence, SecureEvent, Services, TeeConfig, TrustedKeys};
 use rproc_board::{Board, Initiator, STM32MP257F_EV1};
 use rproc_clocks::{ClaimError, ClockRef, stm32mp25};
 use rproc_devicetree::ProviderRef;
@@ -229,4 +229,9 @@ fn a_claim_that_fails_late_leaves_no_clock_on_in_either_provider() {
 fn processors_are_owned_by_number() {
     let machine = machine(Services { owned: vec![ProcessorId::CORTEX_M0_PLUS], ..Services::all() });
     assert!(machine.agent().deassert_reset(3).is_ok(), "the M33 is not the TEE's, the M0+ is");
+    let opened = |machine: &Machine| {
+        machine.tee.drain_log().iter().any(|(_, event)| *event == SecureEvent::FirewallOpened)
+    };
+    assert!(opened(&machine), "the M33's memory was given to Linux when the TEE booted");
+    assert!(!opened(&self::machine(Services::all())));
 }

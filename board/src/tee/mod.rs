@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rproc_abi::enumeration::Scope;
+use rproc_abi::refusal::Reason;
 use rproc_abi::{
     Client, Completion, Login, Origin, Output, Outputs, Param, Params, ProcessorId, PtaMemory, SharedMemory,
     TeeResult, Uuid,
@@ -106,16 +107,27 @@ pub struct HostTee {
 /// As many sessions as the TEE has room for.
 const SESSIONS_LIMIT: usize = 64;
 
+/// Gives the processors that are not the TEE's own to the normal world, and says which ones stay here: its own, and one
+/// that could not be given away.
+fn keep(platform: &mut Platform, owned: &[ProcessorId]) -> Vec<ProcessorId> {
+    let stays = |id: &ProcessorId| {
+        owned.contains(id)
+            || platform.give_away(*id).is_err_and(|refusal| refusal.reason != Reason::UnknownProcessor)
+    };
+    Services::PROCESSORS.into_iter().filter(stays).collect()
+}
+
 impl HostTee {
     /// Boots a TEE on a board.
     pub fn new(bus: Arc<Bus>, config: TeeConfig) -> Self {
         let log = SecureLog::new(bus.clone());
         let secure = || SecurePort::new(Port::new(bus.clone(), Initiator::A35Secure));
         let soc = Stm32mp25::new(bus.description().soc, &STM32MP257F_EV1_M33, &[]);
-        let platform = PlatformService::new(secure(), soc, config.keys, config.counters, log.clone());
+        let mut platform = PlatformService::new(secure(), soc, config.keys, config.counters, log.clone());
+        let kept = keep(&mut platform, &config.services.owned);
         let remoteproc =
             Service::new(HostPlatform(platform), Access::kernel_only(), config.policy, log.clone());
-        let scmi = soc::scmi(bus.description().soc, secure(), &config.services.owned);
+        let scmi = soc::scmi(bus.description().soc, secure(), &kept);
         let mut services = Table::default();
         services.add(Uuid::REMOTEPROC_TA, config.services.remoteproc, remoteproc);
         services.add(Uuid::SCMI_PTA, config.services.scmi, scmi);

@@ -25,18 +25,23 @@ pub struct Services {
     pub scmi: Presence,
     /// Random numbers.
     pub hwrng: Presence,
-    /// The processors that the TEE owns: Linux gets no reset of theirs.
+    /// The processors that the TEE owns. The others are given to the normal world when the TEE boots: their memory, and
+    /// their resets.
     pub owned: Vec<ProcessorId>,
 }
 
 impl Services {
+    /// Every processor that there can be.
+    pub const PROCESSORS: [ProcessorId; 3] =
+        [ProcessorId::CORTEX_M4, ProcessorId::CORTEX_M33, ProcessorId::CORTEX_M0_PLUS];
+
     /// Every service from the start, and every processor the TEE's own.
     pub fn all() -> Self {
         Self {
             remoteproc: Presence::Always,
             scmi: Presence::Always,
             hwrng: Presence::Always,
-            owned: vec![ProcessorId::CORTEX_M4, ProcessorId::CORTEX_M33, ProcessorId::CORTEX_M0_PLUS],
+            owned: Self::PROCESSORS.to_vec(),
         }
     }
 }
