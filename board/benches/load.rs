@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rproc_abi::{Login, ProcessorId};
-use rproc_board::tee::{Counters, HostTee, Presence, TeeConfig, TrustedKeys};
+use rproc_board::tee::{Counters, HostTee, Services, TeeConfig, TrustedKeys};
 use rproc_board::{Board, STM32MP257F_EV1};
 use rproc_elf::testing::ElfBuilder;
 use rproc_image::{BoundResourceTable, ContainerBuilder, Target};
@@ -43,7 +43,7 @@ fn main() {
     let keys = TrustedKeys::new([development_key().expect("the development key is valid").public_key()]);
     let tee = Arc::new(HostTee::new(
         board.bus().clone(),
-        TeeConfig { keys, policy: Policy::Strict, presence: Presence::Always, counters: Counters::new() },
+        TeeConfig { keys, policy: Policy::Strict, services: Services::all(), counters: Counters::new() },
     ));
     let m33 = ProcessorId::CORTEX_M33;
     let service =

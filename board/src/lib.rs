@@ -7,6 +7,7 @@ pub mod board;
 mod boot_firmware;
 pub mod bus;
 pub mod clock;
+pub mod clocks;
 pub mod core;
 pub mod description;
 pub mod firewall;

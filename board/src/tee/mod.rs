@@ -1,19 +1,24 @@
-//! The host port of the secure world: a small TEE that runs the remoteproc TA and its platform service as OP-TEE would.
+//! The host port of the secure world: a small TEE that runs the remoteproc TA, its platform service and the SoC's own services
+//! as OP-TEE would.
 
 mod counters;
 mod hardware;
 mod keys;
 mod log;
 mod memory;
+mod services;
+mod soc;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rproc_abi::enumeration::Scope;
+use rproc_abi::refusal::Reason;
 use rproc_abi::{
     Client, Completion, Login, Origin, Output, Outputs, Param, Params, ProcessorId, PtaMemory, SharedMemory,
     TeeResult, Uuid,
 };
+use rproc_hwrng::HwrngService;
 use rproc_platform::PlatformService;
 use rproc_platform::boards::STM32MP257F_EV1_M33;
 use rproc_platform::stm32mp25::Stm32mp25;
@@ -27,17 +32,10 @@ pub use hardware::SecurePort;
 pub use keys::TrustedKeys;
 pub use log::{SecureEvent, SecureLog};
 pub use memory::{NormalMemory, SharedHeap};
+pub use services::{Presence, Services};
 
-/// When the remoteproc TA becomes visible on the TEE bus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// At once, as an early TA.
-    Always,
-    /// Once tee-supplicant runs.
-    WithSupplicant,
-    /// Never: this TEE was built without it.
-    Absent,
-}
+use services::{Hosted, Table};
+use soc::HostEntropy;
 
 /// What a TEE is built with.
 pub struct TeeConfig {
@@ -45,8 +43,8 @@ pub struct TeeConfig {
     pub keys: TrustedKeys,
     /// What an image must bind.
     pub policy: Policy,
-    /// When the TA is visible.
-    pub presence: Presence,
+    /// Which services it hosts.
+    pub services: Services,
     /// The security counters, which outlive a power cycle.
     pub counters: Counters,
 }
@@ -72,17 +70,28 @@ impl Crypto for HostCrypto {
     type Sha256 = sha2::Sha256;
 }
 
+type Remoteproc = Service<HostPlatform, HostCrypto, SecureLog>;
+
+impl Hosted for Remoteproc {
+    fn open_session(&mut self, client: Client, params: Params<NormalMemory>) -> Result<(), TeeResult> {
+        Service::open_session(self, client, params)
+    }
+
+    fn invoke(&mut self, command: u32, params: Params<NormalMemory>) -> Completion {
+        Service::invoke(self, command, params)
+    }
+}
+
 /// Which service a session is with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     Enumeration,
-    Remoteproc,
+    /// By its place in the table.
+    Hosted(usize),
 }
 
 struct Inner {
-    service: Service<HostPlatform, HostCrypto, SecureLog>,
-    presence: Presence,
-    supplicant: bool,
+    services: Table,
     sessions: BTreeMap<u32, Target>,
     next_session: u32,
     heap: SharedHeap,
@@ -98,29 +107,39 @@ pub struct HostTee {
 /// As many sessions as the TEE has room for.
 const SESSIONS_LIMIT: usize = 64;
 
+/// Gives the processors that are not the TEE's own to the normal world, and says which ones stay here: its own, and one
+/// that could not be given away.
+fn keep(platform: &mut Platform, owned: &[ProcessorId]) -> Vec<ProcessorId> {
+    let stays = |id: &ProcessorId| {
+        owned.contains(id)
+            || platform.give_away(*id).is_err_and(|refusal| refusal.reason != Reason::UnknownProcessor)
+    };
+    Services::PROCESSORS.into_iter().filter(stays).collect()
+}
+
 impl HostTee {
     /// Boots a TEE on a board.
     pub fn new(bus: Arc<Bus>, config: TeeConfig) -> Self {
         let log = SecureLog::new(bus.clone());
-        let secure = SecurePort::new(Port::new(bus.clone(), Initiator::A35Secure));
+        let secure = || SecurePort::new(Port::new(bus.clone(), Initiator::A35Secure));
         let soc = Stm32mp25::new(bus.description().soc, &STM32MP257F_EV1_M33, &[]);
-        let platform = PlatformService::new(secure, soc, config.keys, config.counters, log.clone());
-        let service = Service::new(HostPlatform(platform), Access::kernel_only(), config.policy, log.clone());
+        let mut platform = PlatformService::new(secure(), soc, config.keys, config.counters, log.clone());
+        let kept = keep(&mut platform, &config.services.owned);
+        let remoteproc =
+            Service::new(HostPlatform(platform), Access::kernel_only(), config.policy, log.clone());
+        let scmi = soc::scmi(bus.description().soc, secure(), &kept);
+        let mut services = Table::default();
+        services.add(Uuid::REMOTEPROC_TA, config.services.remoteproc, remoteproc);
+        services.add(Uuid::SCMI_PTA, config.services.scmi, scmi);
+        services.add(Uuid::HWRNG_PTA, config.services.hwrng, HwrngService::new(HostEntropy));
         let heap = SharedHeap::new();
-        let inner = Inner {
-            service,
-            presence: config.presence,
-            supplicant: false,
-            sessions: BTreeMap::new(),
-            next_session: 1,
-            heap,
-        };
+        let inner = Inner { services, sessions: BTreeMap::new(), next_session: 1, heap };
         Self { inner: Mutex::new(inner), log, bus }
     }
 
     /// tee-supplicant runs now.
     pub fn start_supplicant(&self) {
-        self.lock().supplicant = true;
+        self.lock().services.start_supplicant();
     }
 
     /// Takes what the secure world has logged, oldest first.
@@ -172,29 +191,12 @@ impl Inner {
         Ok([a?, b?, c?, d?])
     }
 
-    fn listed(&self, scope: Scope) -> Vec<u8> {
-        let here = match (self.presence, scope) {
-            (Presence::Always, Scope::Always) => true,
-            (Presence::WithSupplicant, Scope::Supplicant) => self.supplicant,
-            _ => false,
-        };
-        if here { Uuid::REMOTEPROC_TA.octets().to_vec() } else { Vec::new() }
-    }
-
-    fn can_open(&self) -> bool {
-        match self.presence {
-            Presence::Always => true,
-            Presence::WithSupplicant => self.supplicant,
-            Presence::Absent => false,
-        }
-    }
-
     fn enumerate(&self, command: u32, params: Params<NormalMemory>) -> Completion {
         let (scope, list) = match Scope::from_params(command, params) {
             Ok(request) => request,
             Err(bad) => return Completion::failed(bad.into()),
         };
-        let uuids = self.listed(scope);
+        let uuids = self.services.listed(scope);
         let result = match list.write(0, &uuids) {
             Ok(()) => TeeResult::SUCCESS,
             Err(_) => TeeResult::SHORT_BUFFER,
@@ -232,18 +234,18 @@ impl TeeClient for HostTee {
         let params = inner.cross(&self.bus, params)?;
         let target = match service {
             Uuid::DEVICE_ENUMERATION => Target::Enumeration,
-            Uuid::REMOTEPROC_TA if inner.can_open() => Target::Remoteproc,
             // The platform service asks who calls; no session of the normal world is the TA.
             Uuid::REMOTEPROC_PTA => return Err(tee(TeeResult::ACCESS_DENIED)),
-            _ => return Err(tee(TeeResult::ITEM_NOT_FOUND)),
+            other => Target::Hosted(inner.services.find(other).ok_or(tee(TeeResult::ITEM_NOT_FOUND))?),
         };
         if inner.sessions.len() >= SESSIONS_LIMIT {
             return Err(tee(TeeResult::OUT_OF_MEMORY));
         }
-        if target == Target::Remoteproc {
+        if let Target::Hosted(place) = target {
+            let hosted = inner.services.get(place).ok_or(tee(TeeResult::ITEM_NOT_FOUND))?;
             // Only group and application logins have more to them, and those this TEE lets nobody use.
             let client = Client { login, uuid: Uuid::NIL };
-            inner.service.open_session(client, params).map_err(|result| error(result, Origin::TrustedApp))?;
+            hosted.open_session(client, params).map_err(|result| error(result, Origin::TrustedApp))?;
         }
         let id = inner.next_session;
         inner.next_session = inner.next_session.wrapping_add(1).max(1);
@@ -257,7 +259,10 @@ impl TeeClient for HostTee {
         let params = inner.cross(&self.bus, params)?;
         let completion = match target {
             Target::Enumeration => inner.enumerate(command, params),
-            Target::Remoteproc => inner.service.invoke(command, params),
+            Target::Hosted(place) => match inner.services.get(place) {
+                Some(hosted) => hosted.invoke(command, params),
+                None => Completion::failed(TeeResult::TARGET_DEAD),
+            },
         };
         if completion.result.is_success() {
             Ok(completion.outputs)

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rproc_abi::refusal::Reason;
 use rproc_abi::{Login, ProcessorId, Refusal, TeeResult};
-use rproc_board::tee::{Counters, HostTee, Presence, SecureEvent, TeeConfig, TrustedKeys};
+use rproc_board::tee::{Counters, HostTee, SecureEvent, Services, TeeConfig, TrustedKeys};
 use rproc_board::{Board, Bus, Initiator, Port, STM32MP257F_EV1};
 use rproc_keys::{PrivateKey, development_key};
 use rproc_platform::boards::STM32MP257F_EV1_M33 as REGIONS;
@@ -55,7 +55,7 @@ impl Lab {
         let config = TeeConfig {
             keys: TrustedKeys::new([key().public_key()]),
             policy,
-            presence: Presence::Always,
+            services: Services::all(),
             counters,
         };
         let tee = Arc::new(HostTee::new(board.bus().clone(), config));

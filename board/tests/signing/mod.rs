@@ -5,7 +5,7 @@
 use rproc_abi::ProcessorId;
 use rproc_board::STM32MP257F_EV1;
 use rproc_board::system::{System, SystemConfig};
-use rproc_board::tee::{Counters, Presence, TeeConfig, TrustedKeys};
+use rproc_board::tee::{Counters, Services, TeeConfig, TrustedKeys};
 use rproc_elf::ElfFile;
 use rproc_image::{BoundResourceTable, ContainerBuilder, Target};
 use rproc_keys::{PrivateKey, development_key};
@@ -55,7 +55,7 @@ pub fn system(image: &str) -> System {
         tee: TeeConfig {
             keys: TrustedKeys::new([key().public_key()]),
             policy: Policy::Strict,
-            presence: Presence::Always,
+            services: Services::all(),
             counters: Counters::new(),
         },
         real_time: false,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use rproc_board::system::{System, SystemConfig};
-use rproc_board::tee::{Counters, Presence, TeeConfig, TrustedKeys};
+use rproc_board::tee::{Counters, Services, TeeConfig, TrustedKeys};
 use rproc_service::Policy;
 
 pub use boards::{Board, DEFAULT as DEFAULT_BOARD};
@@ -126,7 +126,7 @@ fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, F
     let tee = TeeConfig {
         keys: TrustedKeys::new([image.trusted]),
         policy,
-        presence: Presence::Always,
+        services: Services::all(),
         counters: Counters::new(),
     };
     let system = System::start(SystemConfig {

@@ -15,8 +15,10 @@ mod result;
 mod uuid;
 
 pub mod enumeration;
+pub mod hwrng;
 pub mod platform;
 pub mod refusal;
+pub mod scmi;
 pub mod service;
 
 pub use login::{Client, Login};

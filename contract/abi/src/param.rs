@@ -245,6 +245,20 @@ impl<M> Taker<M> {
         }
     }
 
+    pub(crate) fn value_inout(&mut self) -> Result<Value, BadRequest> {
+        match self.next() {
+            (_, Param::ValueInout(value)) => Ok(value),
+            (index, other) => Err(self.wrong(index, ParamKind::ValueInout, other.kind())),
+        }
+    }
+
+    pub(crate) fn memref_inout(&mut self) -> Result<M, BadRequest> {
+        match self.next() {
+            (_, Param::MemrefInout(memory)) => Ok(memory),
+            (index, other) => Err(self.wrong(index, ParamKind::MemrefInout, other.kind())),
+        }
+    }
+
     /// What is left must be unused.
     pub(crate) fn end(mut self) -> Result<(), BadRequest> {
         let command = self.command;

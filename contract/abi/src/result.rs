@@ -64,9 +64,10 @@ macro_rules! results {
     };
 }
 
-// Codes: TEE Internal Core API 1.3.1 table 3-8, OP-TEE lib/libutee/include/tee_api_defines{,_extensions}.h.
+// Codes: TEE Internal Core API 1.3.1 table 3-8, OP-TEE lib/libutee/include/tee_api_defines{,_extensions}.h and pta_rng.h.
 results! {
     SUCCESS = 0x0000_0000, "TEE_SUCCESS", "done";
+    HEALTH_TEST_FAIL = 0x0000_0001, "TEE_ERROR_HEALTH_TEST_FAIL", "the source of random bytes fails its own test";
     CORRUPT_OBJECT = 0xf010_0001, "TEE_ERROR_CORRUPT_OBJECT", "a stored object is damaged";
     CORRUPT_OBJECT_2 = 0xf010_0002, "TEE_ERROR_CORRUPT_OBJECT_2", "a stored object is damaged";
     STORAGE_NOT_AVAILABLE = 0xf010_0003, "TEE_ERROR_STORAGE_NOT_AVAILABLE", "secure storage cannot be reached now";

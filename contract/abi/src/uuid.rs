@@ -19,6 +19,11 @@ impl Uuid {
     /// The device-enumeration service (`lib/libutee/include/pta_device.h`).
     pub const DEVICE_ENUMERATION: Self = Self(0x7011a688_ddde_4053_a5a9_7b3c4ddf13b8u128.to_be_bytes());
 
+    /// The SCMI platform service (`lib/libutee/include/pta_scmi_client.h`).
+    pub const SCMI_PTA: Self = Self(0xa8cfe406_d4f5_4a2e_9f8d_a25dc754c099u128.to_be_bytes());
+    /// The random number service (`lib/libutee/include/pta_rng.h`).
+    pub const HWRNG_PTA: Self = Self(0xab7a617c_b8e7_4d8f_8301_d09b61036b64u128.to_be_bytes());
+
     /// From its 16 octets, most significant first.
     pub const fn from_octets(octets: [u8; 16]) -> Self {
         Self(octets)
