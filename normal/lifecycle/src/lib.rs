@@ -12,6 +12,7 @@ mod description;
 mod error;
 mod event;
 mod journal;
+mod leave;
 mod link;
 mod loader;
 mod machine;
@@ -20,6 +21,7 @@ mod remoteproc;
 mod resources;
 mod session;
 mod state;
+mod supply;
 mod table;
 #[cfg(test)]
 mod testing;
@@ -33,11 +35,12 @@ pub use link::MAXIMUM_CHANNELS;
 pub use loader::{Loader, TableLocation};
 pub use machine::{Crash, CrashKind, Machine, Mailbox, Wake};
 pub use overlap::Overlap;
-pub use remoteproc::{DETACH_LIMIT, Remoteproc, SHUTDOWN_LIMIT};
+pub use remoteproc::{AutoBoot, DETACH_LIMIT, Remoteproc, SHUTDOWN_LIMIT};
 pub use resources::{
     Buffers, Carveout, MAXIMUM_ENTRIES, MAXIMUM_TRACE, RPMSG_DEVICE, ResourceError, Resources, Trace, Vdev,
     Vring,
 };
 pub use state::{IllegalTransition, Request, State};
+pub use supply::{Clock, Clocks, PowerDomain, PowerDomains, ProviderError, SupplyError};
 pub use table::MAXIMUM_TABLE;
 pub use trace::MAXIMUM_LINE;
