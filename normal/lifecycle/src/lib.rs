@@ -8,12 +8,14 @@
 //! inside the memory regions of the device tree; rings are checked by `rproc-rpmsg`.
 #![forbid(unsafe_code)]
 
+mod coredump;
 mod description;
 mod error;
 mod event;
 mod journal;
 mod leave;
 mod link;
+mod linux;
 mod loader;
 mod machine;
 mod overlap;
@@ -27,11 +29,15 @@ mod table;
 mod testing;
 mod trace;
 
+pub use coredump::{CoreError, CoreHead, CoreSegment, core_file};
 pub use description::{Description, MemoryRegion, Translation};
 pub use error::Error;
 pub use event::{Channel, ChannelId, Event};
 pub use journal::MAXIMUM_KEPT_EVENTS;
 pub use link::MAXIMUM_CHANNELS;
+pub use linux::{
+    BootAddress, CoreStatus, FoundTable, LinuxLoadError, LinuxLoader, ResetControl, UNTOLD_TABLE_SIZE,
+};
 pub use loader::{Loader, TableLocation};
 pub use machine::{Crash, CrashKind, Machine, Mailbox, Wake};
 pub use overlap::Overlap;

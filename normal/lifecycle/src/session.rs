@@ -175,8 +175,9 @@ impl Session {
     }
 
     /// Signals the firmware about a ring if it wants to know.
-    pub(crate) fn notify(&mut self, machine: &mut impl Machine, ring: Ring, happened: impl FnMut(Event)) {
-        if self.link.as_mut().is_some_and(|link| link.take_notification(machine, ring)) {
+    pub(crate) fn notify(&mut self, machine: &mut impl Machine, ring: Ring, mut happened: impl FnMut(Event)) {
+        let link = self.link.as_mut();
+        if link.is_some_and(|link| link.take_notification(machine, ring, &mut happened)) {
             if !self.owed.contains(&mailbox(ring)) {
                 self.owed.push(mailbox(ring));
             }

@@ -163,6 +163,21 @@ impl Board {
         self.running.set(true);
     }
 
+    /// Starts the firmware from its beginning.
+    pub(crate) fn restart(&self) {
+        *self.firmware.borrow_mut() = Firmware::default();
+        self.run();
+    }
+
+    /// Puts the processor into reset.
+    pub(crate) fn halt(&self) {
+        self.running.set(false);
+        if !self.sticky.get() {
+            self.to_firmware.borrow_mut().clear();
+            self.to_host.borrow_mut().clear();
+        }
+    }
+
     /// The firmware kicks the host.
     pub(crate) fn kick_host(&self, mailbox: Mailbox) {
         self.to_host.borrow_mut().insert(mailbox);
@@ -243,7 +258,11 @@ impl Firmware {
         let vdev =
             remote::Vdev { status: vdev.status, features: vdev.guest_features, vrings: [first, second] };
         let Ok(mut remote) = Remote::connect(&vdev, SHARED) else { return };
-        remote.announce(ram, Name::new("rproc-echo").unwrap(), ECHO, Change::Created).unwrap();
+        // Rings that are still those of the talk before: no good to announce on.
+        let name = Name::new("rproc-echo").unwrap();
+        if remote.announce(ram, name, ECHO, Change::Created).is_err() {
+            return;
+        }
         self.remote = Some(remote);
         self.log(ram, "ready");
     }
@@ -366,17 +385,12 @@ impl Loader for FakeLoader {
     fn start(&mut self) -> Result<(), Failure> {
         self.call("start")?;
         assert!(self.loaded && !self.board.is_running(), "started without being loaded, or twice");
-        *self.board.firmware.borrow_mut() = Firmware::default();
-        self.board.run();
+        self.board.restart();
         Ok(())
     }
     fn stop(&mut self) -> Result<(), Failure> {
         self.call("stop")?;
-        self.board.running.set(false);
-        if !self.board.sticky.get() {
-            self.board.to_firmware.borrow_mut().clear();
-            self.board.to_host.borrow_mut().clear();
-        }
+        self.board.halt();
         Ok(())
     }
     fn release(&mut self) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! The life of a processor against a simulated board, and against a model that only knows states and counts.
 
 mod attach;
+mod faults;
 mod leave;
 mod matrix;
 mod supply;

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn events_of<'a>(events: &'a [Event], mailbox: Mailbox) -> Vec<&'a Event> {
+fn events_of(events: &[Event], mailbox: Mailbox) -> Vec<&Event> {
     events
         .iter()
         .filter(|event| match event {
