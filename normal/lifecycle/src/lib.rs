@@ -36,7 +36,8 @@ pub use event::{Channel, ChannelId, Event};
 pub use journal::MAXIMUM_KEPT_EVENTS;
 pub use link::MAXIMUM_CHANNELS;
 pub use linux::{
-    BootAddress, CoreStatus, FoundTable, LinuxLoadError, LinuxLoader, ResetControl, UNTOLD_TABLE_SIZE,
+    BootAddress, CoreStatus, FoundTable, LinuxLoadError, LinuxLoader, RccHold, RccPulse, ReadBack, Registers,
+    ResetControl, ResetLine, SecureMonitor, SmcHold, Stm32mp15, Stm32mp25, UNTOLD_TABLE_SIZE,
 };
 pub use loader::{Loader, TableLocation};
 pub use machine::{Crash, CrashKind, Machine, Mailbox, Wake};

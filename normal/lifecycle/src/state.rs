@@ -121,6 +121,9 @@ impl IllegalTransition {
     #[must_use]
     pub fn next_step(&self) -> String {
         let IllegalTransition { state, request } = *self;
+        if request == Request::Resume {
+            return "it is not asleep".to_owned();
+        }
         if State::ALL.into_iter().any(|from| from.after(request) == Ok(state)) {
             return format!("it is {state} already");
         }
@@ -198,6 +201,8 @@ mod tests {
             (State::Detached, Request::Detach, "it is detached already"),
             (State::Running, Request::Detach, "only a processor that this side attached to can be detached"),
             (State::Running, Request::Recover, "it is running already"),
+            (State::Attached, Request::Resume, "it is not asleep"),
+            (State::Crashed, Request::Resume, "it is not asleep"),
             (State::Offline, Request::Recover, "there is nothing to recover from"),
         ] {
             let told = refusal(state, request);

@@ -7,6 +7,7 @@
 mod control;
 mod error;
 mod image;
+mod stm32;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,9 @@ use crate::loader::{Loader, TableLocation};
 pub use control::{CoreStatus, FoundTable, ResetControl};
 pub use error::LinuxLoadError;
 use image::Image;
+pub use stm32::{
+    RccHold, RccPulse, ReadBack, Registers, ResetLine, SecureMonitor, SmcHold, Stm32mp15, Stm32mp25,
+};
 
 /// Bytes that firmware keeps free for a table whose size nobody told (Linux `stm32_rproc.c`, `RSC_TBL_SIZE`).
 pub const UNTOLD_TABLE_SIZE: u64 = 1024;

@@ -20,6 +20,8 @@ struct Sparse(Rc<RefCell<Cells>>);
 struct Cells {
     bytes: std::collections::BTreeMap<u64, u8>,
     closed: Range<u64>,
+    /// Accesses that go well before one fails.
+    fails_after: Option<u64>,
 }
 
 impl Sparse {
@@ -34,9 +36,11 @@ impl Sparse {
     }
 
     fn check(&self, address: u64, len: usize) -> Result<(), Fault> {
-        let closed = &self.0.borrow().closed;
-        let apart = address + len as u64 <= closed.start || closed.end <= address;
-        if apart { Ok(()) } else { Err(Fault { address, len: len as u64 }) }
+        let mut cells = self.0.borrow_mut();
+        let strikes = cells.fails_after == Some(0);
+        cells.fails_after = cells.fails_after.and_then(|left| left.checked_sub(1));
+        let apart = address + len as u64 <= cells.closed.start || cells.closed.end <= address;
+        if apart && !strikes { Ok(()) } else { Err(Fault { address, len: len as u64 }) }
     }
 }
 
@@ -378,6 +382,31 @@ fn memory_that_faults_is_named_and_what_was_written_is_wiped() {
     memory.close(0..0);
     loader.release().unwrap();
     assert_eq!(memory.bytes(0x3800_0000, 8), [0; 8]);
+}
+
+#[test]
+fn every_access_of_a_load_and_a_start_may_fail() {
+    let table = rproc_elf::testing::resource_table::sample();
+    let elf = moved_table(&table).segment(Segment::load(0, &[1; 8]).memory_size(9000)).build();
+    let mut refused = 0;
+    loop {
+        let (mut loader, memory, control) = loader();
+        memory.0.borrow_mut().fails_after = Some(refused);
+        let result = loader.load(&elf).and_then(|()| loader.start());
+        let done = memory.0.borrow().fails_after.is_some();
+        match result {
+            Ok(()) => {
+                assert!(done, "access {refused} failed, and nobody said so");
+                break;
+            }
+            Err(error) => assert!(matches!(error, LinuxLoadError::Memory { .. }), "{error}"),
+        }
+        assert!(control.taken().is_empty(), "what is not whole is not started");
+        loader.release().unwrap();
+        assert!(memory.0.borrow().bytes.values().all(|byte| *byte == 0), "wiped after {refused}");
+        refused += 1;
+    }
+    assert!(refused >= 7, "{refused}");
 }
 
 #[test]
