@@ -153,27 +153,16 @@ pub(crate) struct Supply {
 }
 
 impl Supply {
-    /// Switches `default` on and claims all clocks, in the order of the node; on an error takes back what was claimed.
-    /// What is claimed already is not claimed again.
+    /// Switches `default` on and claims all clocks, in the order of the node. What is claimed already is not claimed again,
+    /// and on an error stays: the processor may be running on it, and only the caller knows.
     pub(crate) fn claim(
         &mut self,
         description: &Description,
         mut happened: impl FnMut(Event),
     ) -> Result<(), SupplyError> {
-        // Claims that were there before outlive a failure: the processor may be running on them.
-        let fresh = self.claimed == 0 && self.powered.is_none();
-        let result = self
-            .power(PowerDomain::Default, description, &mut happened)
-            .and_then(|()| self.claim_clocks(description));
-        match result {
-            Ok(true) => happened(Event::ClocksClaimed { count: self.claimed }),
-            Ok(false) => {}
-            Err(error) => {
-                if fresh {
-                    self.release(description, happened);
-                }
-                return Err(error);
-            }
+        self.power(PowerDomain::Default, description, &mut happened)?;
+        if self.claim_clocks(description)? {
+            happened(Event::ClocksClaimed { count: self.claimed });
         }
         Ok(())
     }

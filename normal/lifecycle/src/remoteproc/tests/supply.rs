@@ -283,4 +283,11 @@ fn a_crash_while_linux_sleeps_is_recovered_from_with_full_power() {
     assert!(events.contains(&Event::Crashed(crash())) && events.contains(&Event::Recovered { count: 1 }));
     assert_eq!((processor.state(), provider.on()), (State::Running, vec![PowerDomain::Default]));
     assert_eq!(provider.claims().len(), 4);
+    // Without recovery, too: Linux is awake now.
+    processor.set_recovery(false);
+    processor.suspend().unwrap();
+    processor.report_crash(crash()).unwrap();
+    assert_eq!((processor.state(), provider.on()), (State::Crashed, vec![PowerDomain::Default]));
+    processor.shutdown().unwrap();
+    assert!(provider.claims().is_empty() && provider.on().is_empty());
 }
