@@ -42,6 +42,19 @@ fn what_runs_is_not_loaded_over() {
 }
 
 #[test]
+fn a_client_is_told_that_something_runs() {
+    let mut bench = started();
+    for _ in 0..2 {
+        assert_eq!(bench.table().unwrap_err().reason, Reason::StartedBefore);
+        assert!(runs(&bench), "a question disturbs nothing");
+    }
+    bench.stop().unwrap();
+    assert_eq!(bench.table().unwrap_err().reason, Reason::NotLoaded);
+    let mut fresh = Bench::new(Policy::Strict);
+    assert_eq!(fresh.table().unwrap_err().reason, Reason::NotLoaded);
+}
+
+#[test]
 fn release_stops_and_wipes() {
     let mut bench = started();
     bench.release().unwrap();

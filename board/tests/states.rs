@@ -157,6 +157,16 @@ fn every_command_in_every_state() {
     }
 }
 
+#[test]
+fn a_client_can_tell_what_runs() {
+    let images = images();
+    for state in [State::Off, State::Stopped, State::Loaded, State::Started] {
+        let mut lab = lab_in(state, &images);
+        assert_eq!(lab.service.is_started(M33).unwrap(), state == State::Started, "{state:?}");
+        check(&mut lab, state);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
     #[test]

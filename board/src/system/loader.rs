@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rproc_abi::ProcessorId;
+use rproc_abi::refusal::Reason;
 use rproc_abi::service::TableLocation;
 use rproc_lifecycle::Loader;
 use rproc_tee::{RemoteprocService, ServiceError};
@@ -25,12 +26,20 @@ impl TeeLoader {
 impl Loader for TeeLoader {
     type Error = ServiceError;
 
+    fn is_running(&mut self) -> Result<bool, ServiceError> {
+        self.service.is_started(self.processor)
+    }
+
     fn load(&mut self, firmware: &[u8]) -> Result<(), ServiceError> {
         self.service.load(self.processor, firmware)
     }
 
     fn resource_table(&mut self) -> Result<Option<TableLocation>, ServiceError> {
-        self.service.resource_table(self.processor)
+        match self.service.resource_table(self.processor) {
+            // It runs since before the service was restarted, which has forgotten where the table is.
+            Err(error) if error.says(Reason::StartedBefore) => Ok(None),
+            answer => answer,
+        }
     }
 
     fn start(&mut self) -> Result<(), ServiceError> {

@@ -112,6 +112,10 @@ impl Bench {
         self.plain(Request::ReleaseFirmware { processor: M33 })
     }
 
+    pub fn table(&mut self) -> Result<(), Refusal> {
+        self.plain(Request::GetResourceTable { processor: M33 })
+    }
+
     fn plain(&mut self, request: Request<Bytes>) -> Result<(), Refusal> {
         self.call(request).map(drop).map_err(Option::unwrap)
     }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::machine::Mailbox;
+use crate::supply::{Clock, PowerDomain};
 
 /// A region of reserved memory that the processor's node names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,9 +46,21 @@ pub struct Description {
     pub mailboxes: Vec<Mailbox>,
     /// Address windows; when there are none, both sides see memory at the same addresses.
     pub translations: Vec<Translation>,
+    /// The clocks that have to be on while it runs, in the order of `clocks`. The same one may be there twice.
+    pub clocks: Vec<Clock>,
+    /// The power domains of `power-domain-names`.
+    pub power_domains: Vec<PowerDomain>,
+    /// Whether a signal of the processor wakes the normal world (`wakeup-source` at the mailbox's node).
+    pub wakeup: bool,
 }
 
 impl Description {
+    /// Whether the node names this power domain.
+    #[must_use]
+    pub fn has_domain(&self, domain: PowerDomain) -> bool {
+        self.power_domains.contains(&domain)
+    }
+
     /// The region of that name.
     #[must_use]
     pub fn region(&self, name: &str) -> Option<&MemoryRegion> {

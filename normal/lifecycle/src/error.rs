@@ -11,6 +11,7 @@ use crate::event::ChannelId;
 use crate::overlap::Overlap;
 use crate::resources::ResourceError;
 use crate::state::{IllegalTransition, State};
+use crate::supply::SupplyError;
 use crate::table::MAXIMUM_TABLE;
 
 /// Why something could not be done. `E` is the loader's error.
@@ -32,6 +33,18 @@ pub enum Error<E: std::error::Error + 'static> {
         /// The state it is in.
         state: State,
     },
+    /// A clock or power domain that the processor needs is not to be had.
+    #[error(transparent)]
+    Supply(#[from] SupplyError),
+    /// The loader does not tell whether the processor runs.
+    #[error("the loader does not tell whether the processor runs already: {0}")]
+    Probe(#[source] E),
+    /// The processor would not be attached to.
+    #[error("the processor could not be attached to, it runs on without this side: {0}")]
+    Attach(#[source] E),
+    /// The processor was not let go.
+    #[error("the processor was not detached, this side still holds it: {0}")]
+    Detach(#[source] E),
     /// The loader refused the firmware.
     #[error("the firmware was not loaded: {0}")]
     Load(#[source] E),

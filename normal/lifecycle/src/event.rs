@@ -2,6 +2,7 @@
 
 use crate::machine::{Crash, Mailbox};
 use crate::state::State;
+use crate::supply::PowerDomain;
 
 /// The local address of an endpoint, by which a channel is named; 1024 and up (Linux `RPMSG_RESERVED_ADDRESSES`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +33,45 @@ pub enum Event {
         /// State now.
         to: State,
     },
+    /// A mailbox is not wired; what it is for is done without. Linux's driver warns of each.
+    MailboxMissing {
+        /// Its role.
+        mailbox: Mailbox,
+    },
+    /// The processor's clocks are claimed, so that nobody switches them off as unused.
+    ClocksClaimed {
+        /// How many.
+        count: usize,
+    },
+    /// These claims were taken back.
+    ClocksReleased {
+        /// How many.
+        count: usize,
+    },
+    /// A power domain is kept on, or no longer.
+    PowerDomain {
+        /// Which.
+        domain: PowerDomain,
+        /// Kept on from now on.
+        on: bool,
+    },
+    /// A clock's or power domain's provider did not take a claim back.
+    SupplyNotReleased {
+        /// Which one.
+        what: String,
+        /// What the provider said.
+        reason: String,
+    },
+    /// The sleeping normal world was woken by the firmware.
+    WokenUp {
+        /// By a signal on this mailbox.
+        mailbox: Mailbox,
+    },
+    /// The normal world woke up, and the processor could not be given back what it runs on.
+    ResumeFailed {
+        /// Why, as a sentence.
+        reason: String,
+    },
     /// The loader took the firmware.
     Loaded {
         /// Size of the firmware file.
@@ -45,6 +85,13 @@ pub enum Event {
         size: u64,
         /// Its number of entries.
         entries: u32,
+    },
+    /// The resource table was loaded to one place, and the firmware reads it at another; it is completed at both.
+    TableMoved {
+        /// Device address that its bytes were loaded to.
+        loaded: u64,
+        /// Physical address at which the firmware reads it.
+        address: u64,
     },
     /// The firmware has no resource table: no trace, no RPMsg.
     NoTable,
@@ -226,6 +273,16 @@ pub enum Event {
         mailbox: Mailbox,
         /// How many microseconds it had.
         limit_us: u64,
+    },
+    /// The firmware of this run, or of one before, has taken a request that had run out of time.
+    LateAcknowledgement {
+        /// `shutdown` or `detach`.
+        mailbox: Mailbox,
+    },
+    /// A request of an earlier run is still in the mailbox, so that a new one cannot be told from it; it is waited for first.
+    SignalStale {
+        /// `shutdown` or `detach`.
+        mailbox: Mailbox,
     },
     /// The processor was put into reset.
     Stopped,

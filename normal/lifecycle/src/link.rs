@@ -75,11 +75,19 @@ impl Link {
         self.unfinished
     }
 
-    /// Whether the firmware has to be told about a ring.
-    pub(crate) fn take_notification(&mut self, machine: &impl Machine, ring: Ring) -> bool {
+    /// Whether the firmware has to be told about a ring. A ring that is broken by this is told to `happened`, once.
+    pub(crate) fn take_notification(
+        &mut self,
+        machine: &impl Machine,
+        ring: Ring,
+        mut happened: impl FnMut(Event),
+    ) -> bool {
         match self.host.take_notification(machine, ring) {
             Ok(kick) => kick,
             Err(error) => {
+                if self.broken.is_none() {
+                    happened(Event::RpmsgBroken { reason: error.to_string() });
+                }
                 self.broken = Some(error);
                 false
             }

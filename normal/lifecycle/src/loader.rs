@@ -10,6 +10,15 @@ pub trait Loader {
     /// Why the loader refused.
     type Error: std::error::Error + 'static;
 
+    /// Whether the processor runs without having been started through this loader's owner: by a boot loader, or in an earlier
+    /// life of the normal world. A loader that cannot tell says no, as Linux's driver does without its state register.
+    ///
+    /// # Errors
+    /// The loader's own.
+    fn is_running(&mut self) -> Result<bool, Self::Error> {
+        Ok(false)
+    }
+
     /// Takes a firmware file, authenticates it where that is the loader's task, and places its segments.
     ///
     /// # Errors
@@ -22,6 +31,27 @@ pub trait Loader {
     /// # Errors
     /// The loader's own, for instance when nothing is loaded.
     fn resource_table(&mut self) -> Result<Option<TableLocation>, Self::Error>;
+
+    /// The device address that the table's bytes were loaded to, where that is not where the firmware reads them.
+    fn table_loaded_at(&self) -> Option<u64> {
+        None
+    }
+
+    /// This side joins a processor that runs. From now on a crash must not restart it by itself.
+    ///
+    /// # Errors
+    /// The loader's own; the processor runs on.
+    fn attach(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// This side leaves a processor that runs on.
+    ///
+    /// # Errors
+    /// The loader's own.
+    fn detach(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
 
     /// Lets the processor run what was loaded.
     ///

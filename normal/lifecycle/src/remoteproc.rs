@@ -1,5 +1,9 @@
 //! One remote processor: boots, stops, attaches, detaches and recovers it, as Linux's remoteproc core does.
 
+mod boot;
+mod crash;
+mod power;
+mod stop;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -11,15 +15,26 @@ use crate::error::Error;
 use crate::event::{Channel, Event};
 use crate::journal::Journal;
 use crate::loader::Loader;
-use crate::machine::{Crash, Machine, Mailbox};
+use crate::machine::{Machine, Mailbox};
 use crate::resources::Resources;
-use crate::session::{Session, leave};
-use crate::state::{Request, State};
+use crate::session::Session;
+use crate::state::State;
+use crate::supply::{Clocks, PowerDomains, Supply};
 
 /// How long the firmware has to answer a shutdown request (Linux `stm32_rproc.c`, 500 ms).
 pub const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 /// How long the firmware has to answer a detach notice (Linux `stm32_rproc.c`, 200 ms).
 pub const DETACH_LIMIT: Duration = Duration::from_millis(200);
+
+/// Whether a processor is booted when it is found. The policy of whoever runs the normal world, not of the device tree: the
+/// maintainers of its bindings refuse `auto-boot` there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AutoBoot {
+    /// It stays as it is found until somebody boots it.
+    No,
+    /// It is booted, or attached to when it runs.
+    Yes,
+}
 
 /// What the loader still has to do before anything may be loaded, because it failed to. Without it, a loader that takes a
 /// second load for done would start what is left in memory.
@@ -43,10 +58,15 @@ pub struct Remoteproc<L: Loader, M: Machine> {
     session: Option<Session>,
     coredump: Option<Vec<u8>>,
     owed: Owed,
+    supply: Supply,
+    /// What it was before the normal world went to sleep.
+    before_sleep: State,
+    /// Requests that ran out of time and that no firmware has taken since.
+    stale: Vec<Mailbox>,
 }
 
 impl<L: Loader, M: Machine> Remoteproc<L, M> {
-    /// A processor that is held in reset.
+    /// A processor that is held in reset, as far as is known before [`Remoteproc::probe`] asks.
     pub fn new(description: Description, loader: L, machine: M) -> Self {
         Self {
             description,
@@ -60,12 +80,20 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
             session: None,
             coredump: None,
             owed: Owed::Nothing,
+            supply: Supply::default(),
+            before_sleep: State::Running,
+            stale: Vec::new(),
         }
     }
 
-    /// A processor that somebody else has started; its first boot attaches to it.
-    pub fn new_detached(description: Description, loader: L, machine: M) -> Self {
-        Self { state: State::Detached, ..Self::new(description, loader, machine) }
+    /// Gives the provider of the clocks that the processor's node names.
+    pub fn provide_clocks(&mut self, clocks: impl Clocks + 'static) {
+        self.supply.clocks = Some(Box::new(clocks));
+    }
+
+    /// Gives the provider of the power domains that the processor's node names.
+    pub fn provide_power_domains(&mut self, domains: impl PowerDomains + 'static) {
+        self.supply.domains = Some(Box::new(domains));
     }
 
     /// Has every event told to `observer`, with the machine's time, from now on.
@@ -143,241 +171,6 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
         &mut self.machine
     }
 
-    /// Loads and starts the firmware, or attaches to firmware that runs already; when the processor is up, only counts.
-    ///
-    /// # Errors
-    /// What failed first. Everything done until then is undone: the processor is off (or detached) as before.
-    pub fn boot(&mut self) -> Result<(), Error<L::Error>> {
-        if self.power > 0 && matches!(self.state, State::Running | State::Attached) {
-            self.power = self.power.saturating_add(1);
-            return Ok(());
-        }
-        let to = self.state.after(Request::Boot)?;
-        let session = match to {
-            State::Attached => self.attach()?,
-            _ => self.bring_up(None)?,
-        };
-        self.session = Some(session);
-        self.power = 1;
-        self.enter(to);
-        Ok(())
-    }
-
-    /// Stops the processor when its last user is done: the firmware is asked to come to rest and has
-    /// [`SHUTDOWN_LIMIT`] for it.
-    ///
-    /// # Errors
-    /// [`Error::Stop`] leaves everything as it was but RPMsg, so that shutdown can be tried again. After
-    /// [`Error::Release`] the processor is off nevertheless, and the next boot releases before it loads.
-    pub fn shutdown(&mut self) -> Result<(), Error<L::Error>> {
-        let to = self.state.after(Request::Shutdown)?;
-        if self.power > 1 {
-            self.power -= 1;
-            return Ok(());
-        }
-        self.leave_rpmsg();
-        if self.state != State::Crashed {
-            self.leave(Mailbox::Shutdown, SHUTDOWN_LIMIT);
-        }
-        self.last_words();
-        self.loader.stop().map_err(Error::Stop)?;
-        self.tell(Event::Stopped);
-        self.session = None;
-        self.power = 0;
-        self.owed = Owed::Release;
-        let released = self.settle();
-        self.enter(to);
-        released
-    }
-
-    /// Leaves firmware alone that this side attached to; the firmware has [`DETACH_LIMIT`] to answer.
-    ///
-    /// # Errors
-    /// An illegal transition unless attached, or [`Error::Memory`] when its table cannot be written back; then RPMsg is
-    /// gone, and detach can be tried again.
-    pub fn detach(&mut self) -> Result<(), Error<L::Error>> {
-        let to = self.state.after(Request::Detach)?;
-        if self.power > 1 {
-            self.power -= 1;
-            return Ok(());
-        }
-        self.leave_rpmsg();
-        if let Some(session) = &self.session {
-            session.restore_table(&mut self.machine)?;
-        }
-        self.leave(Mailbox::Detach, DETACH_LIMIT);
-        self.last_words();
-        self.session = None;
-        self.power = 0;
-        self.enter(to);
-        Ok(())
-    }
-
-    /// The normal world goes to sleep: messages wait in the rings until [`Remoteproc::resume`].
-    ///
-    /// # Errors
-    /// An illegal transition unless running.
-    pub fn suspend(&mut self) -> Result<(), Error<L::Error>> {
-        let to = self.state.after(Request::Suspend)?;
-        self.enter(to);
-        Ok(())
-    }
-
-    /// The normal world woke up; the next poll takes what waited.
-    ///
-    /// # Errors
-    /// An illegal transition unless suspended.
-    pub fn resume(&mut self) -> Result<(), Error<L::Error>> {
-        let to = self.state.after(Request::Resume)?;
-        self.enter(to);
-        Ok(())
-    }
-
-    /// Takes a crash report. If recovery is on and there is firmware, the processor is stopped, its memory dumped, and the
-    /// firmware loaded and started anew; else it stays crashed until it is shut down.
-    ///
-    /// # Errors
-    /// An illegal transition when offline. When recovery fails: why. The processor is then off and no longer counted as
-    /// booted, so that a boot tries again (Linux leaves it counted, and can then neither start nor stop it); but when it
-    /// cannot even be stopped, it stays crashed.
-    pub fn report_crash(&mut self, crash: Crash) -> Result<(), Error<L::Error>> {
-        let to = self.state.after(Request::Crash)?;
-        if self.state == State::Crashed {
-            return Ok(());
-        }
-        self.tell(Event::Crashed(crash));
-        self.enter(to);
-        self.last_words();
-        if self.recovery && self.firmware.is_some() { self.recover() } else { Ok(()) }
-    }
-
-    /// Recovers a crashed processor, as writing `recover` to Linux's sysfs does.
-    ///
-    /// # Errors
-    /// As [`Remoteproc::report_crash`].
-    pub fn recover(&mut self) -> Result<(), Error<L::Error>> {
-        let to = self.state.after(Request::Recover)?;
-        self.leave_rpmsg();
-        self.loader.stop().map_err(Error::Stop)?;
-        self.tell(Event::Stopped);
-        match self.loader.coredump() {
-            Ok(dump) => {
-                self.tell(Event::CoredumpTaken { size: dump.len() });
-                self.coredump = Some(dump);
-            }
-            Err(error) => self.tell(Event::CoredumpFailed { reason: error.to_string() }),
-        }
-        // What crashed has written to its memory: a loader that still holds it would take a second load for done.
-        self.owed = Owed::Release;
-        let session = self.session.take();
-        match self.bring_up(session) {
-            Ok(mut session) => {
-                session.recoveries = session.recoveries.saturating_add(1);
-                let count = session.recoveries;
-                self.session = Some(session);
-                self.power = self.power.max(1);
-                self.tell(Event::Recovered { count });
-                self.enter(to);
-                Ok(())
-            }
-            Err(error) => {
-                self.power = 0;
-                let to = self.state.after(Request::GiveUp)?;
-                self.enter(to);
-                Err(error)
-            }
-        }
-    }
-
-    /// Loads, places and starts; on any failure stops and releases. With the session of a crashed run, its cached table
-    /// goes back into memory.
-    fn bring_up(&mut self, crashed: Option<Session>) -> Result<Session, Error<L::Error>> {
-        self.settle()?;
-        let mut started = false;
-        let result = self.load_and_start(crashed, &mut started);
-        if result.is_err() {
-            self.owed = if started { Owed::StopAndRelease } else { Owed::Release };
-            if let Err(error) = self.settle() {
-                self.tell(Event::ReleaseFailed { reason: error.to_string() });
-            }
-        }
-        result
-    }
-
-    fn load_and_start(
-        &mut self,
-        crashed: Option<Session>,
-        started: &mut bool,
-    ) -> Result<Session, Error<L::Error>> {
-        let no_firmware = || Error::NoFirmware { processor: self.description.name.clone() };
-        let firmware = self.firmware.as_ref().ok_or_else(no_firmware)?.as_ref().as_ref();
-        let size = firmware.len() as u64;
-        self.loader.load(firmware).map_err(Error::Load)?;
-        self.tell(Event::Loaded { size });
-        let location = self.loader.resource_table().map_err(Error::TableLocation)?;
-        let now = self.machine.now();
-        let mut session = match crashed {
-            Some(mut session) => {
-                session.reload(location, &self.description, self.journal.at(now))?;
-                session
-            }
-            None => Session::prepare(location, &self.description, &self.machine, self.journal.at(now))?,
-        };
-        session.publish(&mut self.machine)?;
-        session.clear_logs(&mut self.machine, self.journal.at(now));
-        self.loader.start().map_err(Error::Start)?;
-        *started = true;
-        self.tell(Event::Started);
-        let happened = self.journal.at(self.machine.now());
-        session.start_rpmsg(&mut self.machine, happened)?;
-        Ok(session)
-    }
-
-    /// Joins firmware that runs already. Its table is where the loader says, and is completed there.
-    fn attach(&mut self) -> Result<Session, Error<L::Error>> {
-        let location = self.loader.resource_table().map_err(Error::TableLocation)?;
-        let now = self.machine.now();
-        let prepared = Session::prepare(location, &self.description, &self.machine, self.journal.at(now));
-        let mut session = prepared?;
-        session.publish(&mut self.machine)?;
-        session.start_rpmsg(&mut self.machine, self.journal.at(now))?;
-        Ok(session)
-    }
-
-    /// Has the loader stop and release what it still has to.
-    fn settle(&mut self) -> Result<(), Error<L::Error>> {
-        if self.owed == Owed::StopAndRelease {
-            self.loader.stop().map_err(Error::Stop)?;
-            self.owed = Owed::Release;
-            self.tell(Event::Stopped);
-        }
-        if self.owed == Owed::Release {
-            self.loader.release().map_err(Error::Release)?;
-            self.owed = Owed::Nothing;
-            self.tell(Event::Released);
-        }
-        Ok(())
-    }
-
-    fn leave_rpmsg(&mut self) {
-        if let Some(session) = &mut self.session {
-            let happened = self.journal.at(self.machine.now());
-            session.stop_rpmsg(&mut self.machine, happened);
-        }
-    }
-
-    fn leave(&mut self, mailbox: Mailbox, limit: Duration) {
-        let journal = &mut self.journal;
-        leave(mailbox, limit, &self.description, &mut self.machine, |at, event| journal.record(at, event));
-    }
-
-    fn last_words(&mut self) {
-        if let Some(session) = &mut self.session {
-            let happened = self.journal.at(self.machine.now());
-            session.last_words(&self.machine, happened);
-        }
-    }
-
     fn tell(&mut self, event: Event) {
         self.journal.record(self.machine.now(), event);
     }
@@ -386,6 +179,20 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
         let from = std::mem::replace(&mut self.state, to);
         if from != to {
             self.tell(Event::State { from, to });
+        }
+    }
+
+    /// Switches on and claims what the node names, if that is not done yet.
+    fn claim_supply(&mut self) -> Result<(), Error<L::Error>> {
+        let happened = self.journal.at(self.machine.now());
+        Ok(self.supply.claim(&self.description, happened)?)
+    }
+
+    /// Takes the claims back, unless the processor may still be running on them.
+    fn release_supply(&mut self) {
+        if self.owed != Owed::StopAndRelease {
+            let happened = self.journal.at(self.machine.now());
+            self.supply.release(&self.description, happened);
         }
     }
 }

@@ -1,7 +1,5 @@
 //! What belongs to one boot of a processor: its table, its resources, its logs and its messages.
 
-use std::time::Duration;
-
 use rproc_elf::resource_table::ResourceTable;
 use rproc_rpmsg::Ring;
 use rproc_rpmsg::memory::Fault;
@@ -11,14 +9,11 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::link::{Link, mailbox};
 use crate::loader::TableLocation;
-use crate::machine::{Machine, Mailbox, Wake};
+use crate::machine::{Machine, Mailbox};
 use crate::overlap;
 use crate::resources::{Resources, Vdev};
 use crate::table::Table;
 use crate::trace::TraceReader;
-
-/// The most wake-ups that are taken for one answer; firmware that signals without end is not waited for.
-const MAXIMUM_WAKES: u32 = 10_000;
 
 /// One boot. Functions take the machine, because the processor outlives its boots.
 #[derive(Default)]
@@ -180,8 +175,9 @@ impl Session {
     }
 
     /// Signals the firmware about a ring if it wants to know.
-    pub(crate) fn notify(&mut self, machine: &mut impl Machine, ring: Ring, happened: impl FnMut(Event)) {
-        if self.link.as_mut().is_some_and(|link| link.take_notification(machine, ring)) {
+    pub(crate) fn notify(&mut self, machine: &mut impl Machine, ring: Ring, mut happened: impl FnMut(Event)) {
+        let link = self.link.as_mut();
+        if link.is_some_and(|link| link.take_notification(machine, ring, &mut happened)) {
             if !self.owed.contains(&mailbox(ring)) {
                 self.owed.push(mailbox(ring));
             }
@@ -232,52 +228,6 @@ impl Session {
             }
         }
     }
-}
-
-/// Asks the firmware to come to rest, or tells it that this side leaves, and waits for it to take that signal.
-pub(crate) fn leave(
-    mailbox: Mailbox,
-    limit: Duration,
-    description: &Description,
-    machine: &mut impl Machine,
-    mut happened: impl FnMut(Duration, Event),
-) {
-    let start = machine.now();
-    if !description.has_mailbox(mailbox) {
-        happened(start, Event::LeaveUnwired { mailbox });
-        return;
-    }
-    machine.kick(mailbox);
-    happened(start, Event::LeaveRequested { mailbox });
-    for _ in 0..MAXIMUM_WAKES {
-        let now = machine.now();
-        let passed = now.saturating_sub(start);
-        if !machine.is_unacknowledged(mailbox) {
-            happened(now, Event::LeaveAcknowledged { mailbox, after_us: microseconds(passed) });
-            return;
-        }
-        if passed >= limit {
-            break;
-        }
-        match machine.wait(limit.saturating_sub(passed)) {
-            Wake::Mailbox(_) | Wake::TimedOut => {}
-            Wake::Crash(crash) => {
-                happened(machine.now(), Event::Crashed(crash));
-                return;
-            }
-        }
-        // Firmware that waits for its own last signals to be taken must not be kept from answering.
-        for other in Mailbox::ALL {
-            if description.has_mailbox(other) && machine.is_pending(other) {
-                machine.acknowledge(other);
-            }
-        }
-    }
-    happened(machine.now(), Event::LeaveTimedOut { mailbox, limit_us: microseconds(limit) });
-}
-
-fn microseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn table_fault<E: std::error::Error>(table: &Table, fault: Fault) -> Error<E> {

@@ -38,7 +38,7 @@ pub(crate) fn description() -> Description {
             region("ipc-shmem", 0x8120_0000, 0xf_8000),
         ],
         mailboxes: vec![Mailbox::Queue0, Mailbox::Queue1, Mailbox::Shutdown],
-        translations: Vec::new(),
+        ..Description::default()
     }
 }
 
@@ -116,6 +116,10 @@ pub(crate) struct Board {
     pub(crate) crash: RefCell<Option<Crash>>,
     /// Calls to the loader, in order.
     pub(crate) calls: RefCell<Vec<&'static str>>,
+    /// Stopping the processor leaves its signals in the mailboxes, as on silicon.
+    pub(crate) sticky: Cell<bool>,
+    /// Where the loader says the table is, instead of where it was made to say.
+    pub(crate) table: Cell<Option<TableLocation>>,
     /// Loader calls that fail once each.
     pub(crate) failing: RefCell<Vec<&'static str>>,
     firmware: RefCell<Firmware>,
@@ -141,6 +145,8 @@ impl Board {
             running: Cell::new(false),
             polite: Cell::new(true),
             awake: Cell::new(true),
+            sticky: Cell::new(false),
+            table: Cell::default(),
             crash: RefCell::default(),
             calls: RefCell::default(),
             failing: RefCell::default(),
@@ -155,6 +161,21 @@ impl Board {
     /// Lets the firmware run without a loader, as a boot loader would have.
     pub(crate) fn run(&self) {
         self.running.set(true);
+    }
+
+    /// Starts the firmware from its beginning.
+    pub(crate) fn restart(&self) {
+        *self.firmware.borrow_mut() = Firmware::default();
+        self.run();
+    }
+
+    /// Puts the processor into reset.
+    pub(crate) fn halt(&self) {
+        self.running.set(false);
+        if !self.sticky.get() {
+            self.to_firmware.borrow_mut().clear();
+            self.to_host.borrow_mut().clear();
+        }
     }
 
     /// The firmware kicks the host.
@@ -237,7 +258,11 @@ impl Firmware {
         let vdev =
             remote::Vdev { status: vdev.status, features: vdev.guest_features, vrings: [first, second] };
         let Ok(mut remote) = Remote::connect(&vdev, SHARED) else { return };
-        remote.announce(ram, Name::new("rproc-echo").unwrap(), ECHO, Change::Created).unwrap();
+        // Rings that are still those of the talk before: no good to announce on.
+        let name = Name::new("rproc-echo").unwrap();
+        if remote.announce(ram, name, ECHO, Change::Created).is_err() {
+            return;
+        }
         self.remote = Some(remote);
         self.log(ram, "ready");
     }
@@ -343,6 +368,9 @@ impl FakeLoader {
 impl Loader for FakeLoader {
     type Error = Failure;
 
+    fn is_running(&mut self) -> Result<bool, Failure> {
+        Ok(self.board.is_running())
+    }
     fn load(&mut self, firmware: &[u8]) -> Result<(), Failure> {
         self.call("load")?;
         assert!(!self.loaded, "loaded twice without a release");
@@ -352,20 +380,17 @@ impl Loader for FakeLoader {
     }
     fn resource_table(&mut self) -> Result<Option<TableLocation>, Failure> {
         self.call("table")?;
-        Ok(self.table)
+        Ok(self.board.table.get().or(self.table))
     }
     fn start(&mut self) -> Result<(), Failure> {
         self.call("start")?;
         assert!(self.loaded && !self.board.is_running(), "started without being loaded, or twice");
-        *self.board.firmware.borrow_mut() = Firmware::default();
-        self.board.run();
+        self.board.restart();
         Ok(())
     }
     fn stop(&mut self) -> Result<(), Failure> {
         self.call("stop")?;
-        self.board.running.set(false);
-        self.board.to_firmware.borrow_mut().clear();
-        self.board.to_host.borrow_mut().clear();
+        self.board.halt();
         Ok(())
     }
     fn release(&mut self) -> Result<(), Failure> {

@@ -55,6 +55,13 @@ pub struct ServiceError {
     pub refusal: Option<Refusal>,
 }
 
+impl ServiceError {
+    /// Whether the service gave this reason.
+    pub fn says(&self, reason: Reason) -> bool {
+        self.refusal.as_ref().is_some_and(|refusal| refusal.reason == reason)
+    }
+}
+
 impl fmt::Display for ServiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the TEE would not {} {}: ", self.operation, self.processor)?;
@@ -138,6 +145,30 @@ impl<C: TeeClient> RemoteprocService<C> {
             .map_err(|tee| self.error(Operation::ResourceTable, processor, tee))?;
         let location = TableLocation::from_outputs(&outputs).unwrap_or_default();
         Ok((location.size != 0).then_some(location))
+    }
+
+    /// Whether the processor runs: since an earlier life of this client, or since before the service itself was restarted.
+    /// No command tells it outright, so it is read off the states that others are refused in. Upstream's TA, which dumps
+    /// nothing, cannot tell what is only loaded from what runs, and then the answer is yes.
+    pub fn is_started(&self, processor: ProcessorId) -> Result<bool, ServiceError> {
+        match self.resource_table(processor) {
+            Ok(_) => {}
+            Err(error) if error.says(Reason::StartedBefore) => return Ok(true),
+            // Upstream's TA gives the second before anything was loaded.
+            Err(error) if [TeeResult::BAD_STATE, TeeResult::BAD_PARAMETERS].contains(&error.tee.result) => {
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+        let fail = |tee| self.error(Operation::Coredump, processor, tee);
+        let buffer = self.client.share(0).map_err(fail)?;
+        let answer = self.call(Request::GetCoredump { processor, buffer: buffer.whole() });
+        self.client.unshare(buffer);
+        match answer.map_err(|error| error.result) {
+            Ok(_) | Err(TeeResult::SHORT_BUFFER) => Ok(false),
+            Err(TeeResult::BAD_STATE | TeeResult::NOT_IMPLEMENTED) => Ok(true),
+            Err(_) => answer.map(|_| false).map_err(fail),
+        }
     }
 
     /// The processor's memory as an ELF core file.

@@ -1,4 +1,7 @@
 //! GET_COREDUMP: the processor's memory as an ELF core file, written straight to the caller's buffer.
+//!
+//! The layout is that of Linux's `drivers/remoteproc/remoteproc_coredump.c`, so that the same tools read both, but for
+//! zeros at a segment's end, which are left out of the file: shared memory is small, and ELF readers (gdb, tried) show them.
 
 use rproc_abi::refusal::{Fact, Reason};
 use rproc_abi::{Refusal, SharedMemory};
@@ -12,7 +15,8 @@ const PROGRAM_HEADER_SIZE: u32 = 32;
 const ET_CORE: u16 = 4;
 const EM_ARM: u16 = 40;
 const PT_LOAD: u32 = 1;
-const READ_WRITE: u32 = 6;
+/// As Linux marks the segments of its own dumps.
+const READ_WRITE_EXECUTE: u32 = 7;
 /// No SoC here has more regions a processor; bounds what a broken platform can make us do.
 const REGIONS_LIMIT: u32 = 32;
 const WINDOW: usize = 4096;
@@ -143,7 +147,7 @@ fn program_header(extent: &Extent, offset: u32) -> [u8; PROGRAM_HEADER_SIZE as u
         &word(extent.address),
         &word(extent.file_size),
         &word(extent.memory_size),
-        &READ_WRITE.to_le_bytes(),
+        &READ_WRITE_EXECUTE.to_le_bytes(),
         &0u32.to_le_bytes(),
     ])
 }

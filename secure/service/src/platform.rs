@@ -98,17 +98,17 @@ impl<'p, P: PlatformClient> Platform<'p, P> {
     /// Refuses a processor that runs although this service has not started it: an earlier instance has.
     pub(crate) fn check_held(&mut self) -> Result<(), Refusal> {
         // Memory of a processor that runs is not read out, and that is said before the address is looked at.
-        let refusal = match self.read_memory(0, &mut [0]) {
+        let answer = match self.read_memory(0, &mut [0]) {
             // Upstream's service does not read memory, but it does not release what runs.
-            Err(refusal) if refusal.reason == Reason::BadRequest => self.release().err(),
-            answer => answer.err(),
+            Err(refusal) if refusal.reason == Reason::BadRequest => self.release(),
+            answer => answer,
         };
-        match refusal {
-            Some(Refusal { reason: Reason::AlreadyStarted | Reason::WrongState, .. }) => {
-                Err(Refusal::new(Reason::StartedBefore))
-            }
-            _ => Ok(()),
-        }
+        started_before(answer)
+    }
+
+    /// As [`Platform::check_held`], and touches nothing; upstream's platform service cannot tell, and passes.
+    pub(crate) fn check_not_running(&mut self) -> Result<(), Refusal> {
+        started_before(self.read_memory(0, &mut [0]))
     }
 
     /// Stops a processor that may run or not.
@@ -230,5 +230,15 @@ fn optional(answer: Result<Answer, Refusal>) -> Result<Option<Answer>, Refusal> 
         Ok(answer) => Ok(Some(answer)),
         Err(refusal) if refusal.reason == Reason::BadRequest => Ok(None),
         Err(refusal) => Err(refusal),
+    }
+}
+
+/// What an answer that only a held processor allows says about an untouched one.
+fn started_before(answer: Result<(), Refusal>) -> Result<(), Refusal> {
+    match answer {
+        Err(Refusal { reason: Reason::AlreadyStarted | Reason::WrongState, .. }) => {
+            Err(Refusal::new(Reason::StartedBefore))
+        }
+        _ => Ok(()),
     }
 }

@@ -184,9 +184,14 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     }
 
     fn resource_table(&mut self, processor: ProcessorId) -> Result<Completion, Refusal> {
-        let (_, state, _) = self.known(processor)?;
+        let (mut platform, state, _) = self.known(processor)?;
         match state {
-            State::Untouched | State::Off { .. } => Err(Refusal::new(Reason::NotLoaded)),
+            // What runs without this instance's doing can be attached to, though nobody knows its table here.
+            State::Untouched => {
+                platform.check_not_running()?;
+                Err(Refusal::new(Reason::NotLoaded))
+            }
+            State::Off { .. } => Err(Refusal::new(Reason::NotLoaded)),
             State::Loaded(firmware) | State::Started(firmware) => {
                 Ok(Completion::with(firmware.resource_table.unwrap_or_default().outputs()))
             }

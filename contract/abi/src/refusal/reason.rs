@@ -51,7 +51,7 @@ macro_rules! reasons {
 
 reasons! {
     // The container.
-    NotSigned = 1, "not-signed", BAD_PARAMETERS, "this is an ELF file, not a signed image", "sign it first: rproc sign app.elf -o app.signed --key dev.pem";
+    NotSigned = 1, "not-signed", BAD_PARAMETERS, "this is an ELF file, not a signed image", "sign it first: rproc sign app.elf -o app.signed --key dev.pem; or let Linux load it unsigned: make the processor Linux-owned in both device trees, its platform node okay and its secure-status disabled";
     BadMagic = 2, "bad-magic", BAD_PARAMETERS, "this is not a signed image", "give a file that rproc sign or OP-TEE's sign_rproc_fw.py wrote";
     BadVersion = 3, "bad-version", BAD_PARAMETERS, "the image has a format version that is not known", "sign the firmware again with this version of rproc";
     SizeMismatch = 4, "size-mismatch", BAD_PARAMETERS, "the file is not as long as its header says", "the file was cut or extended on its way: copy or sign it again";

@@ -105,6 +105,8 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
     }
 
     fn serve(&mut self) {
+        self.notice_late_answers();
+        self.wake_up();
         match &mut self.session {
             Some(session) if matches!(self.state, State::Running | State::Attached) => {
                 let happened = self.journal.at(self.machine.now());
@@ -115,7 +117,7 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
     }
 
     /// Takes signals that nobody wants now, so that they end no further wait; messages stay in the ring.
-    fn set_aside(&mut self) {
+    pub(super) fn set_aside(&mut self) {
         for mailbox in Mailbox::ALL {
             if self.description.has_mailbox(mailbox) && self.machine.is_pending(mailbox) {
                 self.machine.acknowledge(mailbox);

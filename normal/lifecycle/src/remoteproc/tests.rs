@@ -1,5 +1,11 @@
 //! The life of a processor against a simulated board, and against a model that only knows states and counts.
 
+mod attach;
+mod faults;
+mod leave;
+mod matrix;
+mod supply;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -10,6 +16,8 @@ use rproc_rpmsg::memory::Memory as _;
 
 use super::*;
 use crate::event::ChannelId;
+use crate::machine::Crash;
+use crate::state::Request;
 use crate::testing::{
     self, Board, ECHO, Failure, FakeLoader, FakeMachine, LOG, Ram, TABLE, description, processor,
 };
@@ -361,7 +369,8 @@ fn attach_talks_to_running_firmware_and_detach_leaves_it_running() {
     board.run();
     let mut detaching = description();
     detaching.mailboxes.push(Mailbox::Detach);
-    let mut processor = Remoteproc::new_detached(detaching, loader, machine);
+    let mut processor = Remoteproc::new(detaching, loader, machine);
+    assert_eq!(processor.probe(AutoBoot::No).unwrap(), State::Detached);
     for _ in 0..2 {
         processor.boot().unwrap();
         assert_eq!(calls(&board), ["table"]);
@@ -472,6 +481,8 @@ struct Model {
     recovery: bool,
     failing: Vec<&'static str>,
     held: bool,
+    /// The state to resume to.
+    awake: State,
 }
 
 impl Model {
@@ -527,8 +538,10 @@ impl Model {
                     }
                 }
             }
-            (Act::Suspend, State::Running) => self.state = State::Suspended,
-            (Act::Resume, State::Suspended) => self.state = State::Running,
+            (Act::Suspend, State::Running | State::Attached) => {
+                (self.state, self.awake) = (State::Suspended, self.state)
+            }
+            (Act::Resume, State::Suspended) => self.state = self.awake,
             (Act::Fail(call), _) => self.failing.push(call),
             (Act::Recovery(enabled), _) => self.recovery = enabled,
             _ => {}
@@ -541,16 +554,15 @@ proptest! {
     fn random_lives_agree_with_the_model(acts in prop::collection::vec(act(), 1..60), detached: bool) {
         let (loader, machine) = testing::parts();
         let (board, mut ram) = (Rc::clone(&machine.board), machine.ram.clone());
-        let mut processor = if detached {
+        if detached {
             ram.write(TABLE, &testing::table()).unwrap();
             board.run();
-            Remoteproc::new_detached(description(), loader, machine)
-        } else {
-            Remoteproc::new(description(), loader, machine)
-        };
+        }
+        let mut processor = Remoteproc::new(description(), loader, machine);
+        processor.probe(AutoBoot::No).unwrap();
         processor.set_firmware(testing::table()).unwrap();
         let state = processor.state();
-        let mut model = Model { state, power: 0, recovery: true, failing: Vec::new(), held: false };
+        let mut model = Model { state, power: 0, recovery: true, failing: Vec::new(), held: false, awake: state };
         for act in acts {
             match act {
                 Act::Boot => drop(processor.boot()),

@@ -1,0 +1,213 @@
+//! What can be missing: as a sentence, with what would satisfy it, and whether waiting makes sense.
+
+use rproc_abi::{ProcessorId, Uuid};
+
+use crate::observation::{Known, Need, NeedKind, Observation, Owner, Presence, Service};
+
+/// One thing that keeps a processor from being booted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Problem {
+    /// Both trees switch it off.
+    NoOwner,
+    /// Linux's tree has it below the TEE's service, and the secure world leaves it to Linux.
+    OwnerIsLinux,
+    /// Linux's tree lets Linux load it, and the secure world keeps it for the TEE.
+    OwnerIsTee,
+    /// There is no TEE.
+    NoTee,
+    /// The service may come with tee-supplicant.
+    ServiceWaitsForSupplicant,
+    /// The service will not come.
+    ServiceAbsent,
+    /// The service cannot be used.
+    ServiceRefused {
+        /// Why, as a sentence.
+        reason: String,
+    },
+    /// The service does not drive a processor with this number.
+    ProcessorUnknown {
+        /// The number.
+        id: ProcessorId,
+    },
+    /// A provider's driver has not come yet.
+    NotYet {
+        /// What it would provide.
+        kind: NeedKind,
+        /// Its name in the processor's node.
+        name: String,
+        /// Path of the provider's node.
+        provider: String,
+    },
+    /// Nothing provides it.
+    Missing {
+        /// What would be provided.
+        kind: NeedKind,
+        /// Its name in the processor's node.
+        name: String,
+        /// Path of the node that should provide it.
+        provider: String,
+    },
+    /// The firmware file is not there.
+    FirmwareMissing {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Problem {
+    /// Everything that keeps this processor from being booted, what the rest depends on first.
+    pub(crate) fn all(seen: &Observation) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        problems.extend(owner(seen));
+        if seen.owner == Owner::Tee {
+            problems.extend(service(seen));
+        }
+        problems.extend(seen.needs.iter().filter_map(need));
+        if let Some(firmware) = seen.firmware.as_ref().filter(|firmware| !firmware.there) {
+            problems.push(Problem::FirmwareMissing { name: firmware.name.clone() });
+        }
+        problems
+    }
+
+    /// Whether somebody can still bring what is missing without a reboot, so that waiting makes sense.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Problem::ServiceWaitsForSupplicant | Problem::NotYet { .. } | Problem::FirmwareMissing { .. } => {
+                true
+            }
+            Problem::NoOwner
+            | Problem::OwnerIsLinux
+            | Problem::OwnerIsTee
+            | Problem::NoTee
+            | Problem::ServiceAbsent
+            | Problem::ServiceRefused { .. }
+            | Problem::ProcessorUnknown { .. }
+            | Problem::Missing { .. } => false,
+        }
+    }
+
+    /// A name that stays: for machine-readable output.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Problem::NoOwner => "no-owner",
+            Problem::OwnerIsLinux => "owner-is-linux",
+            Problem::OwnerIsTee => "owner-is-tee",
+            Problem::NoTee => "no-tee",
+            Problem::ServiceWaitsForSupplicant => "service-waits-for-supplicant",
+            Problem::ServiceAbsent => "service-absent",
+            Problem::ServiceRefused { .. } => "service-refused",
+            Problem::ProcessorUnknown { .. } => "processor-unknown",
+            Problem::NotYet { .. } => "provider-not-yet",
+            Problem::Missing { .. } => "provider-missing",
+            Problem::FirmwareMissing { .. } => "firmware-missing",
+        }
+    }
+
+    /// What is the case, as a sentence.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let uuid = Uuid::REMOTEPROC_TA;
+        match self {
+            Problem::NoOwner => "nobody owns the processor: both device trees switch it off".to_owned(),
+            Problem::OwnerIsLinux => {
+                "Linux's device tree leaves the processor to the TEE, and the secure world leaves it to \
+                                      Linux"
+                    .to_owned()
+            }
+            Problem::OwnerIsTee => {
+                "Linux's device tree lets Linux load the processor, and the secure world keeps it for the TEE"
+                    .to_owned()
+            }
+            Problem::NoTee => "there is no TEE on this machine".to_owned(),
+            Problem::ServiceWaitsForSupplicant => format!(
+                "the remoteproc service {uuid} is not among the TEE's services that are there at once; those that need \
+                 tee-supplicant were not asked for yet"
+            ),
+            Problem::ServiceAbsent => {
+                format!("the TEE has no remoteproc service {uuid}, neither at once nor with tee-supplicant")
+            }
+            Problem::ServiceRefused { reason } => format!("the remoteproc service cannot be used: {reason}"),
+            Problem::ProcessorUnknown { id } => {
+                format!("the remoteproc service does not drive {id} (id {})", id.0)
+            }
+            Problem::NotYet { kind, name, provider } => {
+                format!("{kind} `{name}` is not there yet: no driver has taken {provider}")
+            }
+            Problem::Missing { kind, name, provider } => {
+                format!("{kind} `{name}` is missing: nothing at {provider} provides it")
+            }
+            Problem::FirmwareMissing { name } => format!("the firmware file `{name}` is not there"),
+        }
+    }
+
+    /// What would satisfy it.
+    #[must_use]
+    pub fn next_step(&self) -> String {
+        match self {
+            Problem::NoOwner => "for firmware that Linux loads, set status = \"okay\" at its platform node; for signed firmware, \
+                                 set it at its node below /firmware/optee/rproc-service@0, and secure-status = \"okay\""
+                .to_owned(),
+            Problem::OwnerIsLinux => "set secure-status = \"okay\" in the secure tree, or move the processor to its platform node \
+                                      in Linux's"
+                .to_owned(),
+            Problem::OwnerIsTee => "set secure-status = \"disabled\" in the secure tree, or move the processor below \
+                                    /firmware/optee/rproc-service@0 in Linux's and sign its firmware"
+                .to_owned(),
+            Problem::NoTee => {
+                "boot with OP-TEE and a kernel with its driver (CONFIG_OPTEE); /dev/tee0 shows that it is there".to_owned()
+            }
+            Problem::ServiceWaitsForSupplicant => "start tee-supplicant".to_owned(),
+            Problem::ServiceAbsent => "build OP-TEE with the remoteproc Trusted Application as an early one: one that is a file is \
+                                       never on the TEE bus"
+                .to_owned(),
+            Problem::ServiceRefused { .. } => {
+                "look at the secure world's log; the service opens for the kernel only, and needs its platform service".to_owned()
+            }
+            Problem::ProcessorUnknown { .. } => {
+                "check reg in its node (0 is the M4, 1 the M33, 2 the M0+) and which processors the secure tree switches on"
+                    .to_owned()
+            }
+            Problem::NotYet { provider, .. } => format!("load the driver of {provider}"),
+            Problem::Missing { kind: NeedKind::MemoryRegion, name, .. } => {
+                format!("add a region `{name}` to /reserved-memory and name it in memory-region")
+            }
+            Problem::Missing { provider, .. } => {
+                format!("switch {provider} on in the device tree, and build the kernel with its driver")
+            }
+            Problem::FirmwareMissing { name } => {
+                format!("put it to /lib/firmware/{name}, or choose another with the processor's `firmware` attribute")
+            }
+        }
+    }
+}
+
+fn owner(seen: &Observation) -> Option<Problem> {
+    match (seen.owner, seen.secure_owner) {
+        (Owner::Nobody, _) => Some(Problem::NoOwner),
+        (Owner::Tee, Some(Owner::Linux | Owner::Nobody)) => Some(Problem::OwnerIsLinux),
+        (Owner::Linux | Owner::Both, Some(Owner::Tee)) => Some(Problem::OwnerIsTee),
+        _ => None,
+    }
+}
+
+fn service(seen: &Observation) -> Option<Problem> {
+    match &seen.service {
+        Service::NoTee => Some(Problem::NoTee),
+        Service::WaitsForSupplicant => Some(Problem::ServiceWaitsForSupplicant),
+        Service::Absent => Some(Problem::ServiceAbsent),
+        Service::Refused { reason } => Some(Problem::ServiceRefused { reason: reason.clone() }),
+        Service::Present => (seen.known == Known::No).then_some(Problem::ProcessorUnknown { id: seen.id }),
+    }
+}
+
+fn need(need: &Need) -> Option<Problem> {
+    let (kind, name, provider) = (need.kind, need.name.clone(), need.provider.clone());
+    match need.presence {
+        Presence::There => None,
+        Presence::NotYet => Some(Problem::NotYet { kind, name, provider }),
+        Presence::Never => Some(Problem::Missing { kind, name, provider }),
+    }
+}
