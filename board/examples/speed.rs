@@ -8,13 +8,13 @@ mod guest;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
-use rproc_board::{Board, Initiator, STM32MP257F_EV1};
+use rproc_board::{Board, Initiator, boards};
 
 const CODE: u32 = 0x8010_0000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     for (name, program) in [("stores in a loop", guest::COUNT), ("SysTick in IT blocks", guest::IT_BLOCK)] {
-        let mut board = Board::new(&STM32MP257F_EV1)?;
+        let mut board = Board::new(boards::stm32mp257f_ev1())?;
         let secure = board.port(Initiator::A35Secure);
         let bytes: Vec<u8> = program.iter().flat_map(|word| word.to_le_bytes()).collect();
         secure.write(u64::from(CODE), &bytes)?;

@@ -63,9 +63,9 @@ pub struct Board {
 impl std::fmt::Debug for Board {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Board { activity, epoch, bus, .. } = self;
-        let name = bus.description().name;
+        let name = &bus.description().name;
         f.debug_struct("Board")
-            .field("name", &name)
+            .field("name", name)
             .field("activity", activity)
             .field("epoch", epoch)
             .finish_non_exhaustive()
@@ -122,7 +122,7 @@ impl Board {
             core: Box::new(core),
             activity: Activity::Held,
             epoch,
-            disabled_spis: BTreeSet::from([description.iac_spi]),
+            disabled_spis: description.iac_spi.into_iter().collect(),
         })
     }
 

@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rproc_board::{Board, Happening, Initiator, STM32MP215F_DK, Wake};
+use rproc_board::{Board, Happening, Initiator, Wake, boards};
 use support::*;
 
 const IPCC1: u64 = 0x4049_0000;
@@ -60,7 +60,9 @@ fn a_stop_and_start_between_two_runs_restarts() {
 
 #[test]
 fn a_message_through_the_mailbox_and_back() {
-    for (description, exception) in [(rproc_board::STM32MP257F_EV1, 16 + 171), (STM32MP215F_DK, 16 + 152)] {
+    for (description, exception) in
+        [(rproc_board::boards::stm32mp257f_ev1(), 16 + 171), (boards::stm32mp215f_dk(), 16 + 152)]
+    {
         let mut board = Board::new(&description).unwrap();
         load(&board, guest::MAILBOX);
         open_mailbox(&board);
@@ -217,7 +219,7 @@ fn what_firmware_prints_is_logged_with_its_time() {
 fn fuses_outlive_the_board() {
     let board = board();
     board.port(Initiator::A35Secure).write32(0x4400_0000 + 4 * 7, 0b101).unwrap();
-    let next = Board::with_otp(&rproc_board::STM32MP257F_EV1, &board.bus().otp()).unwrap();
+    let next = Board::with_otp(rproc_board::boards::stm32mp257f_ev1(), &board.bus().otp()).unwrap();
     next.port(Initiator::A35Secure).write32(0x4400_0000 + 4 * 7, 0b010).unwrap();
     assert_eq!(next.port(Initiator::A35Secure).read32(0x4400_0000 + 4 * 7).unwrap(), 0b111);
 }

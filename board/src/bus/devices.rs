@@ -5,16 +5,14 @@ use std::collections::BTreeSet;
 use super::access::{Direction, Initiator};
 use super::memory::Memories;
 use crate::core::InterruptLines;
-use crate::description::Description;
+use crate::description::{Description, MailboxSite};
 use crate::firewall::{Iac, Risab, Risaf};
 use crate::peripherals::{
-    BootState, BootVector, Ca35Syscfg, CpuState, Hsem, Ipcc, Otp, Pwr, Rcc, RegisterWrite, Side, Storage,
-    Tamp, Uart,
+    BootState, BootVector, Ca35Syscfg, CpuState, Hsem, Ipcc, Otp, Pwr, Rcc, RegisterWrite, Storage, Tamp,
+    Uart,
 };
 
 /// Illegal-access identifiers of the peripherals (ST `stm32mp2xx_hal_rif.h`).
-const IAC_ID_IPCC1: u8 = 144;
-const IAC_ID_IPCC2: u8 = 145;
 const IAC_ID_IAC: u8 = 127;
 const IAC_ID_RCC: u8 = 156;
 const IAC_ID_BSEC: u8 = 177;
@@ -27,8 +25,7 @@ const SYSCFG_AT_POWER_ON: u32 = 1;
 /// A modelled register block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Block {
-    Ipcc1,
-    Ipcc2,
+    Ipcc(usize),
     Hsem,
     Rcc,
     Pwr,
@@ -67,8 +64,7 @@ pub struct Effects {
 pub struct Devices {
     description: Description,
     blocks: Vec<(u64, u64, Block)>,
-    ipcc1: Ipcc,
-    ipcc2: Ipcc,
+    ipccs: Vec<Ipcc>,
     hsem: Hsem,
     rcc: Rcc,
     pwr: Pwr,
@@ -88,17 +84,18 @@ impl Devices {
     pub fn new(description: &Description, memories: &Memories, otp: &[u32]) -> Self {
         let map = &description.registers;
         let mut blocks = vec![
-            (map.ipcc1, 0x400, Block::Ipcc1),
-            (map.ipcc2, 0x400, Block::Ipcc2),
             (map.hsem, 0x400, Block::Hsem),
             (map.rcc, 0x1_0000, Block::Rcc),
             (map.pwr, 0x400, Block::Pwr),
             (map.tamp, 0x400, Block::Tamp),
-            (map.ca35syscfg, 0x1_0000, Block::Ca35Syscfg),
             (map.bsec, 0x1000, Block::Otp),
-            (map.rifsc, 0x1000, Block::Rifsc),
-            (map.iac, 0x400, Block::Iac),
         ];
+        blocks.extend(map.ca35syscfg.map(|base| (base, 0x1_0000, Block::Ca35Syscfg)));
+        blocks.extend(map.rifsc.map(|base| (base, 0x1000, Block::Rifsc)));
+        blocks.extend(map.iac.map(|base| (base, 0x400, Block::Iac)));
+        blocks.extend(
+            description.mailboxes.iter().enumerate().map(|(n, site)| (site.registers, 0x400, Block::Ipcc(n))),
+        );
         blocks.extend(
             description.risafs.iter().enumerate().map(|(n, site)| (site.registers, 0x1000, Block::Risaf(n))),
         );
@@ -132,10 +129,9 @@ impl Devices {
         // Known, so its first access is nothing to report.
         storage.is_new(map.syscfg);
         Devices {
-            description: *description,
+            description: description.clone(),
             blocks,
-            ipcc1: Ipcc::new(16),
-            ipcc2: Ipcc::new(16),
+            ipccs: description.mailboxes.iter().map(|site| Ipcc::new(site.channels)).collect(),
             hsem: Hsem::default(),
             rcc: Rcc::new(),
             pwr: Pwr::default(),
@@ -159,8 +155,7 @@ impl Devices {
         let (block, offset) = self.locate(address);
         self.entitled(block, offset, by, Direction::Read)?;
         Ok(match block {
-            Block::Ipcc1 => self.ipcc1.read(offset),
-            Block::Ipcc2 => self.ipcc2.read(offset),
+            Block::Ipcc(n) => self.ipccs.get(n).map_or(0, |ipcc| ipcc.read(offset)),
             Block::Hsem => self.hsem.read(offset, by),
             Block::Rcc => self.rcc.read(offset),
             Block::Pwr => self.pwr.read(offset),
@@ -195,8 +190,9 @@ impl Devices {
         self.entitled(block, offset, by, Direction::Write)?;
         let epoch = self.rcc.boot().epoch;
         match block {
-            Block::Ipcc1 => self.ipcc1.write(offset, write),
-            Block::Ipcc2 => self.ipcc2.write(offset, write),
+            Block::Ipcc(n) => {
+                self.ipccs.iter_mut().skip(n).take(1).for_each(|ipcc| ipcc.write(offset, write))
+            }
             Block::Hsem => self.hsem.write(offset, write, by),
             Block::Rcc => self.rcc.write(offset, write),
             Block::Pwr => self.pwr.write(offset, write),
@@ -277,22 +273,26 @@ impl Devices {
 
     /// Drives the M33's inputs and the A-side lines from the devices' state. Returns whether an A-side line rose.
     pub fn drive_lines(&mut self, m33: &InterruptLines) -> bool {
-        let nvic = self.description.ipcc1_nvic;
-        // The numbers come from the board's description, whose tests keep them inside the NVIC.
-        let _ = m33.set(nvic.rx, self.ipcc1.rx_line(Side::Two));
-        let _ = m33.set(nvic.tx, self.ipcc1.tx_line(Side::Two));
-        let spi = self.description.ipcc1_spi;
         let mut rose = false;
-        for (number, level) in [
-            (spi.rx, self.ipcc1.rx_line(Side::One)),
-            (spi.tx, self.ipcc1.tx_line(Side::One)),
-            (self.description.iac_spi, self.iac.line()),
-        ] {
+        let mut drive = |number, level| {
             if level {
                 rose |= self.high_spis.insert(number);
             } else {
                 self.high_spis.remove(&number);
             }
+        };
+        for (ipcc, site) in self.ipccs.iter().zip(&self.description.mailboxes) {
+            let core = site.a_side.other();
+            if site.coprocessor == 1 {
+                // The numbers come from the board's description, whose tests keep them inside the NVIC.
+                let _ = m33.set(site.nvic.rx, ipcc.rx_line(core));
+                let _ = m33.set(site.nvic.tx, ipcc.tx_line(core));
+            }
+            drive(site.spi.rx, ipcc.rx_line(site.a_side));
+            drive(site.spi.tx, ipcc.tx_line(site.a_side));
+        }
+        if let Some(spi) = self.description.iac_spi {
+            drive(spi, self.iac.line());
         }
         rose
     }
@@ -364,24 +364,20 @@ impl Devices {
                 secure_only("CA35SYSCFG", IAC_ID_OTHER)
             }
             // The mainline policy gives each bank's channels to one compartment.
-            Block::Ipcc1 if writing => bank_owner(offset, by, [1, 2], "IPCC1", IAC_ID_IPCC1),
-            Block::Ipcc2 if writing => bank_owner(offset, by, [3, 1], "IPCC2", IAC_ID_IPCC2),
+            Block::Ipcc(n) if writing => {
+                let site = self.description.mailboxes.get(n);
+                site.map_or(Ok(()), |site| self.bank_owner(site, offset, by))
+            }
             _ => Ok(()),
         }
     }
-}
 
-fn bank_owner(
-    offset: u32,
-    by: Initiator,
-    [one, two]: [u8; 2],
-    guard: &'static str,
-    iac_id: u8,
-) -> Result<(), Refusal> {
-    let owner = match Ipcc::side_of(offset) {
-        Some(Side::One) => one,
-        Some(Side::Two) => two,
-        None => return Ok(()),
-    };
-    if by.compartment() == owner { Ok(()) } else { Err(Refusal { guard, iac_id }) }
+    /// Whether a register of a mailbox belongs to the bank of its writer.
+    fn bank_owner(&self, site: &MailboxSite, offset: u32, by: Initiator) -> Result<(), Refusal> {
+        let Some(side) = Ipcc::side_of(offset) else { return Ok(()) };
+        let core = self.description.coprocessor(site.coprocessor);
+        let its = core.is_some_and(|core| core.initiator.compartment() == by.compartment());
+        let owns = if side == site.a_side { by.is_a_side() } else { its };
+        if owns { Ok(()) } else { Err(Refusal { guard: site.name, iac_id: site.iac_id }) }
+    }
 }

@@ -60,7 +60,7 @@ impl Memories {
         let mut banks = Vec::new();
         let mut spans = Vec::new();
         for (bank, site) in description.banks.iter().enumerate() {
-            let base = site.windows.first().map_or(0, |window| window.base);
+            let base = site.base();
             let paged =
                 description.risabs.iter().any(|guard| (base..base + site.size).contains(&guard.memory));
             let shift = if paged { BLOCK_SHIFT } else { PAGE_SHIFT };

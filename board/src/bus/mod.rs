@@ -53,7 +53,7 @@ impl Bus {
     /// # Errors
     /// The host refuses the backing memory.
     pub fn new(description: &Description, otp: &[u32]) -> io::Result<Self> {
-        Self::over(description, otp, &mut |bank| Ram::new(bank.name, bank.size))
+        Self::over(description, otp, &mut |bank| Ram::new(&bank.name, bank.size))
     }
 
     /// The same over memory from elsewhere, whose bytes stay as they are. `source` gives the RAM of each bank; a RAM that is
@@ -69,8 +69,8 @@ impl Bus {
         let memories = Memories::new(description, source)?;
         let devices = Mutex::new(Devices::new(description, &memories, otp));
         Ok(Bus {
-            description: *description,
-            clock: Arc::new(Clock::new(description.core_hz)),
+            description: description.clone(),
+            clock: Arc::new(Clock::new(description.coprocessors.first().map_or(0, |core| core.hertz))),
             memories,
             devices,
             m33_lines: InterruptLines::default(),
@@ -248,8 +248,9 @@ impl Bus {
         if address.wrapping_sub(span.base) < span.size {
             return Ok(Target::Register(address));
         }
-        let offset = address.wrapping_sub(span.secure_base);
-        if offset < span.size {
+        if let Some(offset) = span.secure_base.and_then(|base| address.checked_sub(base))
+            && offset < span.size
+        {
             if !initiator.may_be_secure() {
                 return Err(self.refuse_alias(initiator, address, length, direction));
             }

@@ -12,7 +12,7 @@ impl Rights {
     /// Nothing for anyone.
     pub const NONE: Rights = Rights(0);
     /// Everything for everyone: memory without a guard.
-    pub const ALL: Rights = Rights(0x3FF);
+    pub const ALL: Rights = Rights(0xFFF);
 
     /// The rights for which `allowed` answers yes.
     pub fn from_rule(allowed: impl Fn(Initiator, Direction) -> bool) -> Rights {

@@ -199,11 +199,11 @@ impl Risab {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::description::STM32MP257F_EV1;
+    use crate::boards;
     use proptest::prelude::*;
 
     fn fresh() -> (Risab, PermissionMap) {
-        let risab = Risab::new(STM32MP257F_EV1.risabs[2], 0x4_0000);
+        let risab = Risab::new(boards::stm32mp257f_ev1().risabs[2], 0x4_0000);
         let map = PermissionMap::new(0xC_0000, 9, Rights::ALL);
         risab.compile_all(&map);
         (risab, map)

@@ -209,13 +209,13 @@ impl Risaf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::description::STM32MP257F_EV1;
+    use crate::boards;
     use proptest::prelude::*;
 
     const SIZE: u64 = 0x10_000;
 
     fn fresh() -> (Risaf, PermissionMap) {
-        let risaf = Risaf::new(STM32MP257F_EV1.risafs[0], 0, SIZE);
+        let risaf = Risaf::new(boards::stm32mp257f_ev1().risafs[0], 0, SIZE);
         let map = PermissionMap::new(SIZE, 12, Rights::ALL);
         risaf.compile_all(&map);
         (risaf, map)

@@ -9,11 +9,11 @@ use serde::Serialize;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum ServeEvent {
     /// The socket can be connected to.
-    Listening { socket: String, board: &'static str },
+    Listening { socket: String, board: String },
     /// A machine has attached the board.
     Attached {},
     /// The board has power.
-    PoweredOn { board: &'static str, ddr_size: u64 },
+    PoweredOn { board: String, ddr_size: u64 },
     /// The board lost its power.
     PoweredOff {},
     /// The Cortex-M33 runs.
@@ -42,7 +42,9 @@ impl ServeEvent {
         let Notice::Board(event) = notice else {
             return match notice {
                 Notice::Attached => Self::Attached {},
-                Notice::PoweredOn { board, shared } => Self::PoweredOn { board, ddr_size: *shared },
+                Notice::PoweredOn { board, shared } => {
+                    Self::PoweredOn { board: board.clone(), ddr_size: *shared }
+                }
                 Notice::PoweredOff => Self::PoweredOff {},
                 Notice::Detached => Self::Detached {},
                 other => Self::Note { text: other.to_string() },
