@@ -3,6 +3,8 @@
 //! What a tree of the board says ends up here as it says it; what no tree says (bus aliases, NVIC numbers, illegal-access
 //! identifiers, core clocks) comes from [`crate::soc`].
 
+use std::fmt;
+
 use crate::bus::Initiator;
 use crate::peripherals::Side;
 
@@ -145,6 +147,21 @@ impl CoreKind {
     }
 }
 
+/// Which coprocessor: what a report needs to name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CoreName {
+    /// Processor id.
+    pub id: u32,
+    /// Its kind.
+    pub kind: CoreKind,
+}
+
+impl fmt::Display for CoreName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name())
+    }
+}
+
 /// A remote processor of the board.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coprocessor {
@@ -162,6 +179,13 @@ pub struct Coprocessor {
     pub initiator: Initiator,
     /// `dma-ranges`: its own addresses of memory. Ranges that it sees at the A side's addresses need none.
     pub translations: Vec<Translation>,
+}
+
+impl Coprocessor {
+    /// How reports name it.
+    pub const fn core(&self) -> CoreName {
+        CoreName { id: self.id, kind: self.kind }
+    }
 }
 
 /// One entry of a coprocessor's `dma-ranges`.

@@ -20,7 +20,7 @@ pub mod soc;
 pub mod system;
 pub mod tee;
 
-pub use board::{Board, BoardError, Wake};
+pub use board::{Board, BoardError, CoreView, Wake};
 pub use bus::{AccessError, Bus, Cause, Direction, Initiator, Port};
-pub use description::Description;
+pub use description::{CoreKind, CoreName, Description};
 pub use log::{Event, Happening};

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use client::{Client, Served};
 use rproc_board::serve::{Ending, MemoryError, Notice, ServeError};
-use rproc_board::{Happening, boards};
+use rproc_board::{CoreKind, CoreName, Happening, boards};
+
+const M33: CoreName = CoreName { id: 1, kind: CoreKind::CortexM33F };
 use support::{CODE, RESULTS, guest};
 
 /// Offsets of register blocks in a BAR of registers (`rproc_aperture::BLOCKS`).
@@ -82,7 +84,7 @@ fn firmware_in_the_machines_memory_is_released_kicked_and_interrupts() {
         client.unmask();
         client.assert_no_interrupt();
     }
-    let released = Happening::Released { vector_table: CODE as u32, secure: false };
+    let released = Happening::Released { core: M33, vector_table: CODE as u32, secure: false };
     served.wait_for(|notice| matches!(notice, Notice::Board(event) if event.what == released));
 }
 

@@ -54,6 +54,11 @@ impl PermissionMap {
         PermissionMap { granule_shift, cells: (0..count).map(|_| AtomicU16::new(rights.0)).collect() }
     }
 
+    /// Bytes under it.
+    pub fn size(&self) -> u64 {
+        (self.cells.len() as u64) << self.granule_shift
+    }
+
     /// Bytes per granule.
     pub fn granule(&self) -> u64 {
         1 << self.granule_shift

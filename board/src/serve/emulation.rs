@@ -35,7 +35,7 @@ impl Emulation {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let work = move || run(board, &stopped, &observer);
-        let thread = Builder::new().name("cortex-m33".to_owned()).spawn(work)?;
+        let thread = Builder::new().name("coprocessors".to_owned()).spawn(work)?;
         Ok(Emulation { thread: Some(thread), stop })
     }
 

@@ -9,6 +9,15 @@ use crate::description::{
     WatchdogSite, Window,
 };
 
+/// Illegal-access identifiers of blocks with rules of their own (ST `stm32mp2xx_hal_rif.h`).
+pub const IAC_ID_IAC: u8 = 127;
+/// RCC's.
+pub const IAC_ID_RCC: u8 = 156;
+/// BSEC's.
+pub const IAC_ID_BSEC: u8 = 177;
+/// A reserved identifier, used for blocks whose own was not found (CA35SYSCFG, RIFSC): board's model.
+pub const IAC_ID_OTHER: u8 = 143;
+
 /// An on-chip RAM and the bus aliases at which it answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BankWiring {

@@ -12,6 +12,8 @@ use crate::description::{
 use crate::peripherals::Side;
 
 const KIB: u64 = 1024;
+/// Where the M4 fetches its vectors: its alias of RETRAM.
+pub const M4_VECTORS: u32 = 0;
 const M4: u32 = 0;
 
 const fn window(base: u64, coprocessors_only: bool) -> Window {

@@ -14,6 +14,8 @@ use crate::peripherals::Side;
 const KIB: u64 = 1024;
 /// The low-speed internal oscillator, which drives the independent watchdogs.
 const LSI_HZ: u64 = 32_000;
+/// Where the M0+ fetches its vectors: the start of LPSRAM1, for want of a vector register.
+pub const M0_PLUS_VECTORS: u32 = 0x200C_0000;
 const M33: u32 = 1;
 const M0_PLUS: u32 = 2;
 

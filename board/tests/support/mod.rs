@@ -7,8 +7,10 @@
 pub mod guest;
 
 use rproc_board::core::WorkArounds;
-use rproc_board::{Board, Initiator, boards};
+use rproc_board::{Board, CoreKind, CoreName, Initiator, boards};
 
+/// The Cortex-M33.
+pub const M33: CoreName = CoreName { id: 1, kind: CoreKind::CortexM33F };
 /// Where guest programs run: `cm33_cube_fw`.
 pub const CODE: u64 = 0x8010_0000;
 /// Where they leave their results: `ipc_shmem`.

@@ -52,12 +52,12 @@ impl ServeEvent {
         };
         let board_us = event.at.as_micros() as u64;
         match &event.what {
-            Happening::Released { vector_table, secure } => {
+            Happening::Released { vector_table, secure, .. } => {
                 Self::Released { board_us, vector_table: *vector_table, secure: *secure }
             }
-            Happening::Held => Self::Held { board_us },
+            Happening::Held { .. } => Self::Held { board_us },
             Happening::Crashed(report) => Self::Crashed { board_us, reason: report.to_string() },
-            Happening::ResetRequested => Self::ResetRequested { board_us },
+            Happening::ResetRequested { .. } => Self::ResetRequested { board_us },
             Happening::IllegalAccess(error) => Self::IllegalAccess {
                 board_us,
                 initiator: error.initiator.to_string(),
@@ -65,7 +65,7 @@ impl ServeEvent {
                 text: error.to_string(),
             },
             Happening::UartLine { uart, line } => Self::Uart { board_us, uart: *uart, line: line.clone() },
-            Happening::Unmodelled { .. } => Self::Note { text: event.what.to_string() },
+            Happening::WatchdogReset { .. } | Happening::Unmodelled { .. } => Self::Note { text: event.what.to_string() },
         }
     }
 }

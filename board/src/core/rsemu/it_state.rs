@@ -116,7 +116,7 @@ mod tests {
         let description = crate::boards::stm32mp257f_ev1();
         let bus = Arc::new(Bus::new(description, &[]).unwrap());
         crate::boot_firmware::run(description, &Port::new(bus.clone(), Initiator::A35Secure)).unwrap();
-        CoreMemory::new(bus)
+        CoreMemory::new(bus, &description.coprocessors[0])
     }
 
     /// A conditional return from exception 16 to Thread mode through a frame at [`RAM`]: the registers before and after, where the
