@@ -63,7 +63,7 @@ fn a_message_through_the_mailbox_and_back() {
     for (description, exception) in
         [(rproc_board::boards::stm32mp257f_ev1(), 16 + 171), (boards::stm32mp215f_dk(), 16 + 152)]
     {
-        let mut board = Board::new(&description).unwrap();
+        let mut board = Board::new(description).unwrap();
         load(&board, guest::MAILBOX);
         open_mailbox(&board);
         start(&board);

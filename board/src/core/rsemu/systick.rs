@@ -110,9 +110,7 @@ mod tests {
 
     #[test]
     fn a_counter_on_the_reference_counts_a_five_hundredth() {
-        let mut sys = Sys::default();
-        sys.syst_rvr = 31;
-        sys.syst_csr = ENABLE | INTERRUPT;
+        let mut sys = Sys { syst_rvr: 31, syst_csr: ENABLE | INTERRUPT, ..Sys::default() };
         let mut clock = ReferenceClock::new(500);
         clock.remember(&sys);
         let mut interrupts = 0;
@@ -133,9 +131,7 @@ mod tests {
 
     #[test]
     fn on_the_processors_clock_nothing_is_changed() {
-        let mut sys = Sys::default();
-        sys.syst_rvr = 1000;
-        sys.syst_csr = ENABLE | PROCESSOR_CLOCK;
+        let mut sys = Sys { syst_rvr: 1000, syst_csr: ENABLE | PROCESSOR_CLOCK, ..Sys::default() };
         let mut clock = ReferenceClock::new(500);
         for _ in 0..10 {
             sys.tick_systick(3);
