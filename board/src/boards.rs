@@ -49,6 +49,7 @@ fn assemble(name: &str, compatible: &str, soc: &Soc, ddr: u64, policy: Vec<Polic
         risafs: soc.risafs.to_vec(),
         risabs: soc.risabs.to_vec(),
         etzpc: soc.etzpc.map(|(registers, guarded)| EtzpcSite { registers, guarded: guarded.to_vec() }),
+        risal: soc.risal,
         policy,
         peripherals: soc.peripherals,
         registers: soc.registers,
@@ -68,6 +69,7 @@ fn assemble(name: &str, compatible: &str, soc: &Soc, ddr: u64, policy: Vec<Polic
             .collect(),
         mailboxes: soc.mailboxes.to_vec(),
         watchdogs: soc.watchdogs.to_vec(),
+        timers: soc.timers.to_vec(),
         iac_spi: soc.iac_spi,
     }
 }

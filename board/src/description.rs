@@ -87,6 +87,17 @@ pub struct EtzpcSite {
     pub guarded: Vec<EtzpcTarget>,
 }
 
+/// The guard of the low-power SRAMs of an STM32MP25.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RisalSite {
+    /// Physical address of its registers, which are among RIFSC's.
+    pub registers: u64,
+    /// A-side address and bytes of each of its memories; the third one has subregions that can be moved.
+    pub banks: [(u64, u64); 3],
+    /// Its bit in the illegal-access controller.
+    pub iac_id: u8,
+}
+
 /// A memory or a peripheral under the ETZPC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EtzpcTarget {
@@ -270,6 +281,21 @@ pub struct WatchdogSite {
     pub reset_cause: Option<u8>,
 }
 
+/// A low-power timer whose interrupt goes to a coprocessor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimerSite {
+    /// Name for reports, such as `LPTIM3`.
+    pub name: &'static str,
+    /// Physical address of its registers (1 KiB, non-secure alias).
+    pub registers: u64,
+    /// Processor id of whom it interrupts.
+    pub coprocessor: u32,
+    /// Its interrupt at that coprocessor's NVIC (external interrupt number).
+    pub nvic: u16,
+    /// Its kernel clock before prescalers, in hertz.
+    pub hertz: u64,
+}
+
 /// Everything [`crate::Board`] is built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
@@ -291,6 +317,8 @@ pub struct Description {
     pub risabs: Vec<RisabSite>,
     /// The guard of an STM32MP15.
     pub etzpc: Option<EtzpcSite>,
+    /// The guard of an STM32MP25's low-power SRAMs.
+    pub risal: Option<RisalSite>,
     /// What boot firmware programs into the guards, in order.
     pub policy: Vec<PolicyRegion>,
     /// First address of the peripherals (non-secure alias) and their secure alias.
@@ -305,6 +333,8 @@ pub struct Description {
     pub mailboxes: Vec<MailboxSite>,
     /// Their watchdogs.
     pub watchdogs: Vec<WatchdogSite>,
+    /// Their low-power timers.
+    pub timers: Vec<TimerSite>,
     /// The illegal-access controller's SPI, where there is one.
     pub iac_spi: Option<u16>,
 }

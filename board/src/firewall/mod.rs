@@ -1,17 +1,21 @@
 //! The firewall: guards with registers, the permission maps compiled from them, and the controller that reports violations.
 
 mod capture;
+mod etzpc;
 mod guard;
 mod iac;
 mod permissions;
 mod risab;
 mod risaf;
+mod risal;
 
+pub use etzpc::{Etzpc, Mode};
 pub use guard::{Guard, Maps};
 pub use iac::Iac;
 pub use permissions::{PermissionMap, Rights};
 pub use risab::Risab;
 pub use risaf::Risaf;
+pub use risal::Risal;
 
 use crate::description::Description;
 
@@ -27,6 +31,12 @@ pub fn guards(description: &Description, maps: &dyn Maps) -> Vec<Box<dyn Guard>>
         if let Some((_, offset)) = maps.map_at(site.memory) {
             guards.push(Box::new(Risab::new(*site, offset)));
         }
+    }
+    if let Some(site) = &description.etzpc {
+        guards.push(Box::new(Etzpc::new(site.clone())));
+    }
+    if let Some(site) = &description.risal {
+        guards.push(Box::new(Risal::new(*site)));
     }
     guards
 }

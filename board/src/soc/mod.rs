@@ -5,8 +5,8 @@ pub mod stm32mp25;
 
 use crate::bus::Initiator;
 use crate::description::{
-    CoreKind, EtzpcTarget, Family, MailboxSite, PeripheralSpan, RegisterMap, RisabSite, RisafSite,
-    WatchdogSite, Window,
+    CoreKind, EtzpcTarget, Family, MailboxSite, PeripheralSpan, RegisterMap, RisabSite, RisafSite, RisalSite,
+    TimerSite, WatchdogSite, Window,
 };
 
 /// Illegal-access identifiers of blocks with rules of their own (ST `stm32mp2xx_hal_rif.h`).
@@ -78,6 +78,8 @@ pub struct Soc {
     pub risabs: &'static [RisabSite],
     /// Address of the ETZPC's registers, and what it guards.
     pub etzpc: Option<(u64, &'static [EtzpcTarget])>,
+    /// The guard of the low-power SRAMs.
+    pub risal: Option<RisalSite>,
     /// Where the peripherals are.
     pub peripherals: PeripheralSpan,
     /// The single register blocks.
@@ -90,6 +92,8 @@ pub struct Soc {
     pub mailboxes: &'static [MailboxSite],
     /// The watchdogs of the small processors.
     pub watchdogs: &'static [WatchdogSite],
+    /// The low-power timers that interrupt them.
+    pub timers: &'static [TimerSite],
     /// The illegal-access controller's SPI.
     pub iac_spi: Option<u16>,
 }

@@ -67,6 +67,7 @@ pub const STM32MP157: Soc = Soc {
             guarded(26, "WWDG1", 0x4000_A000, 1),
         ],
     )),
+    risal: None,
     peripherals: PeripheralSpan { base: 0x4000_0000, secure_base: None, size: 0x2000_0000 },
     registers: RegisterMap {
         hsem: 0x4C00_0000,
@@ -119,5 +120,6 @@ pub const STM32MP157: Soc = Soc {
         hertz: 104_500_000,
         reset_cause: None,
     }],
+    timers: &[],
     iac_spi: None,
 };

@@ -3,11 +3,11 @@
 //! Sources: OP-TEE's and Linux's `stm32mp251.dtsi`, ST's `stm32mp2xx_hal_rif.h` (illegal-access identifiers) and
 //! `stm32mp2xx` vector tables (NVIC numbers). The A-side numbers of IPCC2 are taken to be the M33's, as those of IPCC1 are.
 
-use super::{BankWiring, CoreWiring, MemoryWiring, Soc};
+use super::{BankWiring, CoreWiring, IAC_ID_OTHER, MemoryWiring, Soc};
 use crate::bus::Initiator;
 use crate::description::{
     CoreKind, Family, MailboxInterrupts, MailboxSite, PeripheralSpan, RegisterMap, RisabSite, RisafSite,
-    WatchdogKind, WatchdogSite, Window,
+    RisalSite, TimerSite, WatchdogKind, WatchdogSite, Window,
 };
 use crate::peripherals::Side;
 
@@ -48,6 +48,11 @@ const fn iwdg(name: &'static str, registers: u64, coprocessor: u32, spi: u16) ->
         hertz: LSI_HZ,
         reset_cause: None,
     }
+}
+
+/// NVIC numbers: the vector table of ST's startup code for the Cortex-M0+.
+const fn lptim(name: &'static str, registers: u64, nvic: u16) -> TimerSite {
+    TimerSite { name, registers, coprocessor: M0_PLUS, nvic, hertz: LSI_HZ }
 }
 
 const fn ipcc1(nvic: MailboxInterrupts) -> MailboxSite {
@@ -126,6 +131,11 @@ pub const STM32MP257: Soc = Soc {
         risab(6, "RISAB6"),
     ],
     etzpc: None,
+    risal: Some(RisalSite {
+        registers: 0x4208_0900,
+        banks: [(0x200C_0000, 8 * KIB), (0x200C_2000, 8 * KIB), (0x200C_4000, 16 * KIB)],
+        iac_id: IAC_ID_OTHER,
+    }),
     peripherals: PeripheralSpan { base: 0x4000_0000, secure_base: Some(0x5000_0000), size: 0x1000_0000 },
     registers: RegisterMap {
         hsem: 0x4624_0000,
@@ -178,12 +188,18 @@ pub const STM32MP257: Soc = Soc {
     watchdogs: &[
         IWDG3,
         IWDG4,
-        iwdg("IWDG5", 0x4609_0000, M0_PLUS, 7),
+        WatchdogSite { early_warning: Some(0), ..iwdg("IWDG5", 0x4609_0000, M0_PLUS, 7) },
         WatchdogSite {
             kind: WatchdogKind::Wwdg,
             hertz: 16_000_000,
+            early_warning: Some(1),
             ..iwdg("WWDG2", 0x460A_0000, M0_PLUS, 11)
         },
+    ],
+    timers: &[
+        lptim("LPTIM3", 0x4605_0000, 18),
+        lptim("LPTIM4", 0x4606_0000, 19),
+        lptim("LPTIM5", 0x4607_0000, 20),
     ],
     iac_spi: Some(246),
 };
@@ -195,5 +211,6 @@ pub const STM32MP215: Soc = Soc {
     cores: &[M33_CORE],
     mailboxes: &[ipcc1(MailboxInterrupts { rx: 152, tx: 153 })],
     watchdogs: &[IWDG3, IWDG4],
+    timers: &[],
     ..STM32MP257
 };
