@@ -212,7 +212,6 @@ fn elf(folder: &Path, program: &str) -> PathBuf {
 mod tests {
     use super::*;
     use rproc_elf::ElfFile;
-    use std::ops::Range;
 
     #[test]
     fn options_are_read() {
@@ -251,18 +250,24 @@ mod tests {
         assert!(error.contains("hang"), "{error}");
     }
 
-    /// Where a chip's vectors and resource tables lie, and the memory that its board gives the processor.
-    fn layout(chip: Chip) -> (u64, Option<u64>, Vec<Range<u64>>) {
+    /// Where a chip's vectors and resource tables lie, and first address and end of the memories its board gives the processor.
+    fn layout(chip: Chip) -> (u64, Option<u64>, Vec<(u64, u64)>) {
         match chip {
             Chip::Stm32mp25M33 => (
                 0x8010_0000,
                 Some(0x8120_0000),
-                vec![0x8010_0000..0x8090_0000, 0x80A0_0000..0x8120_0000, 0x8120_0000..0x8130_0000],
+                vec![(0x8010_0000, 0x8090_0000), (0x80A0_0000, 0x8120_0000), (0x8120_0000, 0x8130_0000)],
             ),
-            Chip::Stm32mp15M4 => {
-                (0, Some(0x1004_8000), vec![0..0x1_0000, 0x1000_0000..0x1004_0000, 0x1004_8000..0x1005_0000])
+            Chip::Stm32mp15M4 => (
+                0,
+                Some(0x1004_8000),
+                vec![(0, 0x1_0000), (0x1000_0000, 0x1004_0000), (0x1004_8000, 0x1005_0000)],
+            ),
+            Chip::Stm32mp25M0 => {
+                let banks =
+                    vec![(0x200C_0000, 0x200C_2000), (0x200C_2000, 0x200C_4000), (0x200C_4000, 0x200C_8000)];
+                (0x200C_0000, None, banks)
             }
-            Chip::Stm32mp25M0 => (0x200C_0000, None, vec![0x200C_0000..0x200C_8000]),
         }
     }
 
@@ -281,7 +286,7 @@ mod tests {
             assert_eq!(found, table.filter(|_| !program.starts_with("trap-")), "{program}");
             for segment in file.segments().filter(|segment| segment.is_load()) {
                 let memory = segment.memory_range().unwrap();
-                let inside = |region: &Range<u64>| region.start <= memory.start && memory.end <= region.end;
+                let inside = |(start, end): &(u64, u64)| *start <= memory.start && memory.end <= *end;
                 assert!(segment.memory_size > 0 && regions.iter().any(inside), "{program}: {segment:?}");
                 assert_eq!(segment.physical_address, segment.virtual_address, "{program}");
             }

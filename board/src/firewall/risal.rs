@@ -219,11 +219,11 @@ mod tests {
         let (mut risal, maps) = fresh();
         write(&mut risal, &maps, 0x20, for_compartment(3));
         assert!(maps.0.at(0x4000).allow(A35NonSecure, Write), "it has no bytes yet");
-        write(&mut risal, &maps, 0x24, 0x1800 / 8 << 16);
+        write(&mut risal, &maps, 0x24, (0x1800 / 8) << 16);
         assert!(!maps.0.at(0x4000).allow(A35NonSecure, Write) && maps.0.at(0x4000).allow(M0Plus, Write));
         assert!(!maps.0.at(0x5800).allow(A35NonSecure, Write), "the granule is shared with the subregion");
         assert!(maps.0.at(0x6000).allow(A35NonSecure, Write));
-        assert_eq!(risal.read(0x24), 0x1800 / 8 << 16);
+        assert_eq!(risal.read(0x24), (0x1800 / 8) << 16);
     }
 
     proptest! {

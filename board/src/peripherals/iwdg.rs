@@ -75,7 +75,7 @@ impl Iwdg {
         match offset {
             PR => self.pr,
             RLR => self.rlr,
-            SR => u32::from(self.load.is_some()) * ONF | u32::from(self.warning) * EWIF,
+            SR => (if self.load.is_some() { ONF } else { 0 }) | (if self.warning { EWIF } else { 0 }),
             WINR => self.winr,
             EWCR => self.ewcr,
             _ => 0,

@@ -288,7 +288,8 @@ mod tests {
                 for _ in 0..pause {
                     tick += 1;
                     let counter = (tick % u64::from(arr + 1)) as u32;
-                    flags |= u32::from(counter == arr) * MATCHED | u32::from(counter == ccr1) * COMPARED;
+                    flags |= if counter == arr { MATCHED } else { 0 };
+                    flags |= if counter == ccr1 { COMPARED } else { 0 };
                 }
                 let now = ms(tick);
                 prop_assert_eq!(timer.read(ISR, now) & 3, flags);
