@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn no_two_blocks_of_a_board_share_an_address() {
         for board in [boards::stm32mp157f_dk2(), boards::stm32mp257f_ev1(), boards::stm32mp215f_dk()] {
-            let mut bases: Vec<u64> = plugged(&board).iter().map(|block| block.base).collect();
+            let mut bases: Vec<u64> = plugged(board).iter().map(|block| block.base).collect();
             let count = bases.len();
             bases.sort_unstable();
             bases.dedup();
