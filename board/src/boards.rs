@@ -48,6 +48,7 @@ fn assemble(name: &str, compatible: &str, soc: &Soc, ddr: u64, policy: Vec<Polic
         memories,
         risafs: soc.risafs.to_vec(),
         risabs: soc.risabs.to_vec(),
+        risals: soc.risals.to_vec(),
         etzpc: soc.etzpc.map(|(registers, guarded)| EtzpcSite { registers, guarded: guarded.to_vec() }),
         policy,
         peripherals: soc.peripherals,

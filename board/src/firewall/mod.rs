@@ -6,12 +6,14 @@ mod iac;
 mod permissions;
 mod risab;
 mod risaf;
+mod risal;
 
 pub use guard::{Guard, Maps};
 pub use iac::Iac;
 pub use permissions::{PermissionMap, Rights};
 pub use risab::Risab;
 pub use risaf::Risaf;
+pub use risal::Risal;
 
 use crate::description::Description;
 
@@ -28,5 +30,6 @@ pub fn guards(description: &Description, maps: &dyn Maps) -> Vec<Box<dyn Guard>>
             guards.push(Box::new(Risab::new(*site, offset)));
         }
     }
+    guards.extend(description.risals.iter().map(|site| Box::new(Risal::new(*site)) as Box<dyn Guard>));
     guards
 }

@@ -5,7 +5,7 @@ pub mod stm32mp25;
 
 use crate::bus::Initiator;
 use crate::description::{
-    CoreKind, EtzpcTarget, Family, MailboxSite, PeripheralSpan, RegisterMap, RisabSite, RisafSite,
+    CoreKind, EtzpcTarget, Family, MailboxSite, PeripheralSpan, RegisterMap, RisabSite, RisafSite, RisalSite,
     WatchdogSite, Window,
 };
 
@@ -76,6 +76,8 @@ pub struct Soc {
     pub risafs: &'static [RisafSite],
     /// Guards with pages.
     pub risabs: &'static [RisabSite],
+    /// Guards of LPSRAM.
+    pub risals: &'static [RisalSite],
     /// Address of the ETZPC's registers, and what it guards.
     pub etzpc: Option<(u64, &'static [EtzpcTarget])>,
     /// Where the peripherals are.

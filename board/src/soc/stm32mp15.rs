@@ -56,6 +56,7 @@ pub const STM32MP157: Soc = Soc {
     ddr: 0xC000_0000,
     risafs: &[],
     risabs: &[],
+    risals: &[],
     etzpc: Some((
         0x5C00_7000,
         &[
@@ -117,7 +118,7 @@ pub const STM32MP157: Soc = Soc {
         early_warning: Some(0),
         // The APB1 clock.
         hertz: 104_500_000,
-        reset_cause: None,
+        reset_cause: Some(10),
     }],
     iac_spi: None,
 };
