@@ -8,9 +8,12 @@ const RISAF_ENABLE: u32 = 1;
 const PAGE: u64 = 4096;
 /// RCC IPCC1CFGR, bit 1 enables the clock: ST's M33 firmware stops in its error handler when it finds it off.
 const RCC_IPCC1CFGR: u64 = 0x570;
+/// RCC TZCR of an STM32MP15: bit 0 makes RCC tell secure from non-secure accesses; the M4's reset stays everyone's.
+const RCC_TZCR: u64 = 0;
+const RCC_TZCR_TZEN: u32 = 1 << 0;
 const IAC_WORDS: u64 = 6;
 
-/// Programs the guards as the description's policy says, enables illegal-access reporting and the mailbox clock.
+/// Programs the guards as the description's policy says, enables illegal-access reporting and what the clock controller needs.
 pub fn run(description: &Description, secure: &Port) -> Result<(), AccessError> {
     debug_assert_eq!(secure.initiator(), Initiator::A35Secure);
     for guard in &description.risafs {
@@ -33,10 +36,10 @@ pub fn run(description: &Description, secure: &Port) -> Result<(), AccessError> 
             secure.write32(iac + 4 * word, !0)?;
         }
     }
-    if description.family == Family::Stm32mp25 {
-        secure.write32(description.registers.rcc + RCC_IPCC1CFGR, 1 << 1)?;
+    match description.family {
+        Family::Stm32mp15 => secure.write32(description.registers.rcc + RCC_TZCR, RCC_TZCR_TZEN),
+        Family::Stm32mp25 => secure.write32(description.registers.rcc + RCC_IPCC1CFGR, 1 << 1),
     }
-    Ok(())
 }
 
 fn bank_span(description: &Description, memory: u64) -> (u64, u64) {

@@ -78,6 +78,23 @@ pub struct RisabSite {
     pub iac_id: u8,
 }
 
+/// A RISAL: the guard of one bank of LPSRAM, with two subregions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RisalSite {
+    /// Name for reports, such as `RISAL1`.
+    pub name: &'static str,
+    /// Physical address of its registers (16 bytes of RIFSC).
+    pub registers: u64,
+    /// A-side address of the first guarded byte.
+    pub memory: u64,
+    /// Guarded bytes: a multiple of 4096.
+    pub size: u64,
+    /// Whether its subregions can be placed; else they span the bank.
+    pub movable: bool,
+    /// Its bit in the illegal-access controller.
+    pub iac_id: u8,
+}
+
 /// The ETZPC of an STM32MP15: one guard over on-chip memories and peripherals, with a two-bit mode each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EtzpcSite {
@@ -85,17 +102,6 @@ pub struct EtzpcSite {
     pub registers: u64,
     /// What it guards: memories and register blocks.
     pub guarded: Vec<EtzpcTarget>,
-}
-
-/// The guard of the low-power SRAMs of an STM32MP25.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RisalSite {
-    /// Physical address of its registers, which are among RIFSC's.
-    pub registers: u64,
-    /// A-side address and bytes of each of its memories; the third one has subregions that can be moved.
-    pub banks: [(u64, u64); 3],
-    /// Its bit in the illegal-access controller.
-    pub iac_id: u8,
 }
 
 /// A memory or a peripheral under the ETZPC.
@@ -315,10 +321,10 @@ pub struct Description {
     pub risafs: Vec<RisafSite>,
     /// Guards with pages.
     pub risabs: Vec<RisabSite>,
+    /// Guards of LPSRAM.
+    pub risals: Vec<RisalSite>,
     /// The guard of an STM32MP15.
     pub etzpc: Option<EtzpcSite>,
-    /// The guard of an STM32MP25's low-power SRAMs.
-    pub risal: Option<RisalSite>,
     /// What boot firmware programs into the guards, in order.
     pub policy: Vec<PolicyRegion>,
     /// First address of the peripherals (non-secure alias) and their secure alias.

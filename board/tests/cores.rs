@@ -1,5 +1,7 @@
 //! Several coprocessors on one board, and what makes each kind what it is.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
+
 #[path = "support/assembly.rs"]
 mod assembly;
 mod support;

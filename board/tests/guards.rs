@@ -74,7 +74,7 @@ fn low_power_sram_may_be_the_m0_s_alone() {
     assert_eq!(board.run_for(Duration::from_millis(150)), Wake::Deadline);
     assert!(trace(&board, Chip::M0).ends_with("blink: 1\n"));
     for by in [Initiator::A35NonSecure, Initiator::M33] {
-        assert_eq!(refused_by(&board, by, 0x200C_0000), Some(("RISAL", Some(1))), "{by}");
+        assert_eq!(refused_by(&board, by, 0x200C_0000), Some(("RISAL1", None)), "{by}");
     }
     assert_eq!(refused_by(&board, Initiator::A35NonSecure, 0x200C_2000), None, "LPSRAM2 is still open");
 }

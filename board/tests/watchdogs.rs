@@ -1,4 +1,5 @@
 //! Firmware that stops feeding its watchdog: it is reset, and the A side hears of it.
+#![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
 #[path = "support/samples.rs"]
 mod samples;

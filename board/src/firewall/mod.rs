@@ -35,8 +35,6 @@ pub fn guards(description: &Description, maps: &dyn Maps) -> Vec<Box<dyn Guard>>
     if let Some(site) = &description.etzpc {
         guards.push(Box::new(Etzpc::new(site.clone())));
     }
-    if let Some(site) = &description.risal {
-        guards.push(Box::new(Risal::new(*site)));
-    }
+    guards.extend(description.risals.iter().map(|site| Box::new(Risal::new(*site)) as Box<dyn Guard>));
     guards
 }

@@ -1,9 +1,8 @@
-//! RISAL: the guard of the low-power SRAMs of an STM32MP25, registers of RIFSC (OP-TEE `stm32_rifsc.c`, `_RIFSC_RISAL_CFGR0_A`; Linux
-//! `stm32_rifsc.c`).
+//! RISAL: the guard of one bank of LPSRAM, four registers of RIFSC (OP-TEE `stm32_rifsc.c`, ST's article on the STM32MP25's LPSRAM).
 //!
-//! Each of three banks has two subregions, A and B, each for one compartment. Those of the first two banks span their bank; those of
-//! the third can be moved, in steps of 8 bytes. Board's model, not found in a source: a byte in both subregions belongs to the
-//! compartments of both, and a byte in none to everybody. Privilege and lock bits are stored only.
+//! A bank has two subregions, each for one compartment; those of LPSRAM1 and LPSRAM2 span their bank, LPSRAM3's can be moved in
+//! steps of 8 bytes. Board's model, where no source was found: a byte in both is open to the compartments of both, and a byte in
+//! none to everyone; a granule of the permission map that a subregion covers in part takes it as covering the whole.
 
 use super::guard::{Guard, Maps};
 use super::permissions::Rights;
@@ -11,118 +10,86 @@ use crate::bus::{Direction, Initiator};
 use crate::description::RisalSite;
 use crate::peripherals::RegisterWrite;
 
-const BANKS: usize = 3;
-/// The bank whose subregions can be moved.
-const MOVABLE: usize = 2;
-const SUBREGIONS: usize = 2;
-/// Steps in which a subregion's place is given.
-const STEP: u64 = 8;
+/// Subregion A's configuration, then, 8 bytes on, B's.
+const CONFIGURATIONS: [u32; 2] = [0x0, 0x8];
+/// Where A and B lie, in a bank whose subregions can be moved.
+const PLACES: [u32; 2] = [0x4, 0xC];
+const ENABLE: u32 = 1 << 0;
+/// Writes are ignored until the next power-on.
+const LOCK: u32 = 1 << 1;
+const COMPARTMENT: u32 = 7 << 4;
+const SECURE: u32 = 1 << 8;
+const PRIVILEGED: u32 = 1 << 9;
+const CONFIGURATION: u32 = ENABLE | LOCK | COMPARTMENT | SECURE | PRIVILEGED;
+/// First granule in bits 10:0, granules in bits 27:16.
+const PLACE: u32 = 0xFFF << 16 | 0x7FF;
+const GRANULE: u64 = 8;
 
-/// Configuration: the subregion is on.
-const SREN: u32 = 1 << 0;
-/// Configuration: only secure accesses.
-const SRSEC: u32 = 1 << 8;
-/// Place: first step in bits 10:0, number of steps in bits 27:16.
-const SRSTART: u32 = 0x7FF;
-const SRLENGTH: u32 = 0xFFF;
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Subregion {
+    configuration: u32,
+    place: u32,
+}
 
-/// The guard of all three banks.
+/// One RISAL.
 #[derive(Debug)]
 pub struct Risal {
     site: RisalSite,
-    configurations: [[u32; SUBREGIONS]; BANKS],
-    /// Of the movable ones.
-    places: [u32; SUBREGIONS],
-}
-
-/// A register, by bank and subregion.
-enum Register {
-    Configuration(usize, usize),
-    Place(usize),
-}
-
-impl Register {
-    fn at(offset: u32) -> Option<Register> {
-        let (bank, subregion) = ((offset / 0x10) as usize, (offset as usize / 8) & 1);
-        match (bank, offset & 4) {
-            (0..BANKS, 0) => Some(Register::Configuration(bank, subregion)),
-            (MOVABLE, 4) => Some(Register::Place(subregion)),
-            _ => None,
-        }
-    }
+    subregions: [Subregion; 2],
 }
 
 impl Risal {
-    /// The guard at power-on: no subregion is on.
+    /// A RISAL at power-on: both subregions off.
     pub fn new(site: RisalSite) -> Self {
-        Risal { site, configurations: [[0; SUBREGIONS]; BANKS], places: [0; SUBREGIONS] }
+        Risal { site, subregions: [Subregion::default(); 2] }
     }
 
-    fn slot(&mut self, register: &Register) -> Option<&mut u32> {
-        match *register {
-            Register::Configuration(bank, subregion) => self.configurations.get_mut(bank)?.get_mut(subregion),
-            Register::Place(subregion) => self.places.get_mut(subregion),
+    /// The subregion and whether it is its place that a register holds.
+    fn register(&mut self, offset: u32) -> Option<(&mut Subregion, bool)> {
+        let movable = self.site.movable;
+        let place = PLACES.iter().position(|at| *at == offset).filter(|_| movable);
+        let configuration = CONFIGURATIONS.iter().position(|at| *at == offset);
+        let subregion = self.subregions.get_mut(place.or(configuration)?)?;
+        Some((subregion, place.is_some()))
+    }
+
+    /// First and one-past-last byte of a subregion, from the start of the bank.
+    fn span(&self, subregion: &Subregion) -> (u64, u64) {
+        if !self.site.movable {
+            return (0, self.site.size);
         }
+        let start = u64::from(subregion.place & 0x7FF) * GRANULE;
+        (start, start + u64::from(subregion.place >> 16) * GRANULE)
     }
 
-    /// The bytes of a subregion inside its bank of `size` bytes.
-    fn range(&self, bank: usize, subregion: usize, size: u64) -> (u64, u64) {
-        if bank != MOVABLE {
-            return (0, size);
-        }
-        let place = self.places.get(subregion).copied().unwrap_or(0);
-        let start = STEP * u64::from(place & SRSTART);
-        (start, start + STEP * u64::from(place >> 16 & SRLENGTH))
-    }
-
-    /// Whether an access to the byte `offset` of a bank is allowed.
-    fn allows(&self, bank: usize, size: u64, offset: u64, by: Initiator) -> bool {
-        let configurations = self.configurations.get(bank).copied().unwrap_or_default();
-        let mut covering = (0..SUBREGIONS).zip(configurations).filter(|(subregion, configuration)| {
-            let (start, end) = self.range(bank, *subregion, size);
-            configuration & SREN != 0 && (start..end).contains(&offset)
-        });
-        let Some(first) = covering.next() else { return true };
-        std::iter::once(first).chain(covering).any(|(_, configuration)| {
-            let its = configuration >> 4 & 7 == u32::from(by.compartment());
-            its && (configuration & SRSEC == 0 || by.may_be_secure())
-        })
-    }
-
-    fn compile_bank(&self, bank: usize, maps: &dyn Maps) {
-        let Some((base, size)) = self.site.banks.get(bank).copied() else { return };
-        let Some((map, start)) = maps.map_at(base) else { return };
-        let granule = map.granule();
-        // Rights change at the ends of subregions only; a granule with several gets what all of its bytes allow.
-        let ends: Vec<u64> = (0..SUBREGIONS)
-            .flat_map(|subregion| {
-                let (start, end) = self.range(bank, subregion, size);
-                [start, end]
+    /// The rights of a range of bytes.
+    fn rights(&self, start: u64, end: u64) -> Rights {
+        let covering: Vec<&Subregion> = self
+            .subregions
+            .iter()
+            .filter(|subregion| {
+                let (first, last) = self.span(subregion);
+                subregion.configuration & ENABLE != 0 && first < end && start < last
             })
             .collect();
-        let mut at = 0;
-        while at < size {
-            let inside = ends.iter().copied().filter(|end| (at..at + granule).contains(end));
-            let places: Vec<u64> = std::iter::once(at).chain(inside).collect();
-            let rights =
-                Rights::from_rule(|by, _| places.iter().all(|place| self.allows(bank, size, *place, by)));
-            map.set(start + at, start + at + granule, rights);
-            at += granule;
-        }
-    }
-
-    fn bank_of(&self, address: u64) -> Option<usize> {
-        self.site.banks.iter().position(|(base, size)| address.wrapping_sub(*base) < *size)
+        Rights::from_rule(|by, _| {
+            let allows = |subregion: &&Subregion| {
+                let compartment = (subregion.configuration & COMPARTMENT) >> 4;
+                let secure = subregion.configuration & SECURE != 0;
+                u32::from(by.compartment()) == compartment && (by.may_be_secure() || !secure)
+            };
+            covering.is_empty() || covering.iter().any(allows)
+        })
     }
 }
 
 impl Guard for Risal {
     fn name(&self) -> &'static str {
-        "RISAL"
+        self.site.name
     }
 
     fn registers(&self) -> (u64, u64) {
-        (self.site.registers, 0x30)
+        (self.site.registers, 0x10)
     }
 
     fn iac_id(&self) -> Option<u8> {
@@ -130,115 +97,84 @@ impl Guard for Risal {
     }
 
     fn read(&mut self, offset: u32) -> u32 {
-        Register::at(offset).and_then(|register| self.slot(&register)).map_or(0, |slot| *slot)
+        let register = self.register(offset);
+        register.map_or(0, |(subregion, place)| if place { subregion.place } else { subregion.configuration })
     }
 
     fn write(&mut self, offset: u32, write: RegisterWrite, maps: &dyn Maps) {
-        let Some(register) = Register::at(offset) else { return };
-        if let Some(slot) = self.slot(&register) {
-            *slot = write.merge(*slot);
+        let Some((subregion, place)) = self.register(offset) else { return };
+        if subregion.configuration & LOCK != 0 {
+            return;
         }
-        match register {
-            Register::Configuration(bank, _) => self.compile_bank(bank, maps),
-            Register::Place(_) => self.compile_bank(MOVABLE, maps),
+        if place {
+            subregion.place = write.merge(subregion.place) & PLACE;
+        } else {
+            subregion.configuration = write.merge(subregion.configuration) & CONFIGURATION;
         }
+        self.compile(maps);
     }
 
     fn compile(&self, maps: &dyn Maps) {
-        (0..BANKS).for_each(|bank| self.compile_bank(bank, maps));
+        let Some((map, offset)) = maps.map_at(self.site.memory) else { return };
+        let granule = map.granule();
+        for start in (0..self.site.size).step_by(granule as usize) {
+            map.set(offset + start, offset + start + granule, self.rights(start, start + granule));
+        }
     }
 
     fn guards(&self, address: u64) -> bool {
-        self.bank_of(address).is_some()
+        address.checked_sub(self.site.memory).is_some_and(|offset| offset < self.site.size)
     }
 
-    /// It latches nothing; its region is the number of the bank, from 1.
-    fn capture(&mut self, _by: Initiator, _direction: Direction, address: u64) -> Option<u8> {
-        u8::try_from(self.bank_of(address)? + 1).ok()
+    fn capture(&mut self, _: Initiator, _: Direction, _: u64) -> Option<u8> {
+        None
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boards;
     use crate::firewall::PermissionMap;
-    use Direction::{Read, Write};
-    use Initiator::{A35NonSecure, A35Secure, M0Plus, M33};
-    use proptest::prelude::*;
 
-    const BASE: u64 = 0x200C_0000;
+    struct One(PermissionMap, u64);
 
-    struct Bank(PermissionMap);
-
-    impl Maps for Bank {
+    impl Maps for One {
         fn map_at(&self, address: u64) -> Option<(&PermissionMap, u64)> {
-            Some((&self.0, address.checked_sub(BASE).filter(|offset| *offset < 0x8000)?))
+            Some((&self.0, address - self.1))
         }
     }
 
-    fn fresh() -> (Risal, Bank) {
-        let banks = [(BASE, 0x2000), (BASE + 0x2000, 0x2000), (BASE + 0x4000, 0x4000)];
-        let risal = Risal::new(RisalSite { registers: 0x4208_0900, banks, iac_id: 143 });
-        let maps = Bank(PermissionMap::new(0x8000, 12, Rights::NONE));
+    fn who(maps: &One, offset: u64) -> Vec<Initiator> {
+        let all = Initiator::ALL.into_iter();
+        all.filter(|by| maps.0.at(offset).allow(*by, Direction::Write)).collect()
+    }
+
+    #[test]
+    fn a_bank_is_open_until_a_subregion_is_on() {
+        let mut risal = Risal::new(boards::stm32mp257f_ev1().risals[1]);
+        let maps = One(PermissionMap::new(0x8000, 12, Rights::ALL), 0x200C_0000);
         risal.compile(&maps);
-        (risal, maps)
-    }
-
-    fn write(risal: &mut Risal, maps: &Bank, offset: u32, value: u32) {
-        risal.write(offset, RegisterWrite::word(value), maps);
-    }
-
-    const fn for_compartment(compartment: u32) -> u32 {
-        SREN | compartment << 4
-    }
-
-    #[test]
-    fn at_power_on_everything_is_open() {
-        let (_, maps) = fresh();
-        for offset in [0, 0x2000, 0x7FFF] {
-            assert!(maps.0.at(offset).allow(A35NonSecure, Write) && maps.0.at(offset).allow(M33, Read));
-        }
+        assert_eq!(who(&maps, 0x2000).len(), Initiator::ALL.len());
+        risal.write(0, RegisterWrite::word(ENABLE | 1 << 4 | SECURE), &maps);
+        assert_eq!(who(&maps, 0x2000), [Initiator::A35Secure]);
+        assert_eq!(who(&maps, 0x3FFF), [Initiator::A35Secure]);
+        assert_eq!(who(&maps, 0x4000).len(), Initiator::ALL.len(), "the next bank");
+        risal.write(0, RegisterWrite::word(ENABLE | 1 << 4), &maps);
+        risal.write(8, RegisterWrite::word(ENABLE | 3 << 4), &maps);
+        assert_eq!(who(&maps, 0x2000), [Initiator::A35Secure, Initiator::A35NonSecure, Initiator::M0Plus]);
+        assert_eq!((risal.read(0), risal.read(8), risal.read(4)), (0x11, 0x31, 0));
     }
 
     #[test]
-    fn a_subregion_is_for_its_compartment() {
-        let (mut risal, maps) = fresh();
-        write(&mut risal, &maps, 0x10, for_compartment(3));
-        let second = maps.0.at(0x2000);
-        assert!(second.allow(M0Plus, Write) && !second.allow(A35Secure, Read) && !second.allow(M33, Read));
-        write(&mut risal, &maps, 0x18, for_compartment(1));
-        assert!(maps.0.at(0x2000).allow(A35NonSecure, Write), "B adds its compartment");
-        write(&mut risal, &maps, 0x18, for_compartment(1) | SRSEC);
-        assert!(!maps.0.at(0x2000).allow(A35NonSecure, Read) && maps.0.at(0x2000).allow(A35Secure, Read));
-        assert!(maps.0.at(0x1FFF).allow(A35NonSecure, Write), "the first bank is another");
-        assert_eq!((risal.capture(M33, Read, BASE + 0x3FFC), risal.guards(BASE + 0x8000)), (Some(2), false));
-    }
-
-    #[test]
-    fn a_place_that_covers_half_a_granule_closes_all_of_it_to_others() {
-        let (mut risal, maps) = fresh();
-        write(&mut risal, &maps, 0x20, for_compartment(3));
-        assert!(maps.0.at(0x4000).allow(A35NonSecure, Write), "it has no bytes yet");
-        write(&mut risal, &maps, 0x24, (0x1800 / 8) << 16);
-        assert!(!maps.0.at(0x4000).allow(A35NonSecure, Write) && maps.0.at(0x4000).allow(M0Plus, Write));
-        assert!(!maps.0.at(0x5800).allow(A35NonSecure, Write), "the granule is shared with the subregion");
-        assert!(maps.0.at(0x6000).allow(A35NonSecure, Write));
-        assert_eq!(risal.read(0x24), (0x1800 / 8) << 16);
-    }
-
-    proptest! {
-        /// No granule allows what one of its bytes does not.
-        #[test]
-        fn the_map_never_allows_too_much(writes in proptest::collection::vec((0u32..12, any::<u32>()), 1..30), step in 0u64..0x800) {
-            let (mut risal, maps) = fresh();
-            for (register, value) in writes {
-                write(&mut risal, &maps, 4 * register, value);
-            }
-            let offset = 8 * step;
-            for by in Initiator::ALL {
-                let mapped = maps.0.at(0x4000 + offset).allow(by, Read);
-                prop_assert!(!mapped || risal.allows(MOVABLE, 0x4000, offset, by), "{} {:#x}", by, offset);
-            }
-        }
+    fn the_last_banks_subregions_move_and_a_lock_freezes_them() {
+        let mut risal = Risal::new(boards::stm32mp257f_ev1().risals[2]);
+        let maps = One(PermissionMap::new(0x8000, 12, Rights::ALL), 0x200C_0000);
+        risal.write(4, RegisterWrite::word(0x200 << 16), &maps);
+        risal.write(0, RegisterWrite::word(ENABLE | LOCK | 3 << 4), &maps);
+        assert_eq!(who(&maps, 0x4FFF), [Initiator::M0Plus]);
+        assert_eq!(who(&maps, 0x5000).len(), Initiator::ALL.len(), "behind the subregion");
+        risal.write(0, RegisterWrite::word(0), &maps);
+        assert_eq!(who(&maps, 0x4000), [Initiator::M0Plus]);
     }
 }

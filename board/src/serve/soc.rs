@@ -12,8 +12,8 @@ use crate::description::{Bank, Description};
 use crate::ram::Ram;
 use crate::{Board, Bus, Initiator};
 
-/// Blocks through whose registers the Cortex-M33 is released, stopped and interrupted: it hears of a write there at once.
-const HEARD: [&str; 2] = ["RCC", "IPCC1"];
+/// Blocks through whose registers a coprocessor is released, stopped and interrupted: it hears of a write there at once.
+const HEARD: [&str; 3] = ["RCC", "IPCC1", "IPCC2"];
 /// Processor id of the Cortex-M33, whose mailbox interrupts Linux through the device's pin.
 const SERVED: u32 = 1;
 

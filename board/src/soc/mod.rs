@@ -76,10 +76,10 @@ pub struct Soc {
     pub risafs: &'static [RisafSite],
     /// Guards with pages.
     pub risabs: &'static [RisabSite],
+    /// Guards of LPSRAM.
+    pub risals: &'static [RisalSite],
     /// Address of the ETZPC's registers, and what it guards.
     pub etzpc: Option<(u64, &'static [EtzpcTarget])>,
-    /// The guard of the low-power SRAMs.
-    pub risal: Option<RisalSite>,
     /// Where the peripherals are.
     pub peripherals: PeripheralSpan,
     /// The single register blocks.

@@ -56,6 +56,7 @@ pub const STM32MP157: Soc = Soc {
     ddr: 0xC000_0000,
     risafs: &[],
     risabs: &[],
+    risals: &[],
     etzpc: Some((
         0x5C00_7000,
         &[
@@ -67,7 +68,6 @@ pub const STM32MP157: Soc = Soc {
             guarded(26, "WWDG1", 0x4000_A000, 1),
         ],
     )),
-    risal: None,
     peripherals: PeripheralSpan { base: 0x4000_0000, secure_base: None, size: 0x2000_0000 },
     registers: RegisterMap {
         hsem: 0x4C00_0000,
@@ -118,7 +118,7 @@ pub const STM32MP157: Soc = Soc {
         early_warning: Some(0),
         // The APB1 clock.
         hertz: 104_500_000,
-        reset_cause: None,
+        reset_cause: Some(10),
     }],
     timers: &[],
     iac_spi: None,

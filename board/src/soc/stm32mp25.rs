@@ -12,6 +12,7 @@ use crate::description::{
 use crate::peripherals::Side;
 
 const KIB: u64 = 1024;
+const RIFSC: u64 = 0x4208_0000;
 /// The low-speed internal oscillator, which drives the independent watchdogs.
 const LSI_HZ: u64 = 32_000;
 /// Where the M0+ fetches its vectors: the start of LPSRAM1, for want of a vector register.
@@ -34,6 +35,17 @@ const fn risab(n: u64, name: &'static str) -> RisabSite {
         memory: 0x0A00_0000 + (n - 1) * 0x2_0000,
         size: 128 * KIB,
         iac_id: 127 + n as u8,
+    }
+}
+
+const fn risal(n: u64, name: &'static str, memory: u64, kib: u64) -> RisalSite {
+    RisalSite {
+        name,
+        registers: RIFSC + 0x900 + 0x10 * n,
+        memory,
+        size: kib * KIB,
+        movable: false,
+        iac_id: IAC_ID_OTHER,
     }
 }
 
@@ -130,12 +142,12 @@ pub const STM32MP257: Soc = Soc {
         risab(5, "RISAB5"),
         risab(6, "RISAB6"),
     ],
+    risals: &[
+        risal(0, "RISAL1", 0x200C_0000, 8),
+        risal(1, "RISAL2", 0x200C_2000, 8),
+        RisalSite { movable: true, ..risal(2, "RISAL3", 0x200C_4000, 16) },
+    ],
     etzpc: None,
-    risal: Some(RisalSite {
-        registers: 0x4208_0900,
-        banks: [(0x200C_0000, 8 * KIB), (0x200C_2000, 8 * KIB), (0x200C_4000, 16 * KIB)],
-        iac_id: IAC_ID_OTHER,
-    }),
     peripherals: PeripheralSpan { base: 0x4000_0000, secure_base: Some(0x5000_0000), size: 0x1000_0000 },
     registers: RegisterMap {
         hsem: 0x4624_0000,
@@ -146,7 +158,7 @@ pub const STM32MP257: Soc = Soc {
         bsec: 0x4400_0000,
         exti: [Some(0x4422_0000), Some(0x4623_0000)],
         ca35syscfg: Some(0x4880_0000),
-        rifsc: Some(0x4208_0000),
+        rifsc: Some(RIFSC),
         iac: Some(0x4209_0000),
     },
     uarts: &[

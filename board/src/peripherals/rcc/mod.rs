@@ -37,7 +37,7 @@ impl Rcc {
     /// At power-on: every coprocessor held.
     pub fn new(family: Family) -> Self {
         match family {
-            Family::Stm32mp15 => Rcc::Stm32mp15(Stm32mp15::default()),
+            Family::Stm32mp15 => Rcc::Stm32mp15(Stm32mp15::new()),
             Family::Stm32mp25 => Rcc::Stm32mp25(Stm32mp25::new()),
         }
     }
@@ -79,7 +79,7 @@ impl Rcc {
     /// `cause` is the bit its reset-cause register gets, where there is one.
     pub fn reset(&mut self, coprocessor: u32, cause: Option<u8>) {
         match self {
-            Rcc::Stm32mp15(rcc) if coprocessor == stm32mp15::M4 => rcc.reset(),
+            Rcc::Stm32mp15(rcc) if coprocessor == stm32mp15::M4 => rcc.reset(cause),
             Rcc::Stm32mp25(rcc) => rcc.reset(coprocessor, cause),
             Rcc::Stm32mp15(_) => {}
         }

@@ -17,6 +17,10 @@ const BOOT_MCU: u32 = 1 << 0;
 /// MP_GRSTCSETR: bit 1 resets the M4 and clears itself.
 const MP_GRSTCSETR: u32 = 0x404;
 const MCURST: u32 = 1 << 1;
+/// MC_RSTSCLRR: why the M4 was last reset; a cause is cleared by writing 1 to it.
+const MC_RSTSCLRR: u32 = 0xC00;
+const CAUSE_POWER_ON: u32 = 1 << 0;
+const CAUSE_MCURST: u32 = 1 << 5;
 /// Reset and enable registers that come in pairs, set at 8n and clear at 8n + 4: peripheral resets, then the enables of A side and
 /// M4, awake and asleep.
 const PAIRS: [(u32, u32); 3] = [(0x180, 0x1B0), (0x200, 0x238), (0x980, 0xB80)];
@@ -25,13 +29,19 @@ const PAIRS: [(u32, u32); 3] = [(0x180, 0x1B0), (0x200, 0x238), (0x980, 0xB80)];
 ///
 /// The boot is latched: the M4 leaves its hold when `BOOT_MCU` is set while it is held, and a cleared bit counts at its next reset.
 /// So a driver that holds it again at once leaves a crashed M4 held.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Stm32mp15 {
     registers: BTreeMap<u32, u32>,
+    causes: u32,
     boot: BootState,
 }
 
 impl Stm32mp15 {
+    /// At power-on: the M4 held.
+    pub fn new() -> Self {
+        Stm32mp15 { registers: BTreeMap::new(), causes: CAUSE_POWER_ON, boot: BootState::default() }
+    }
+
     /// The M4's state.
     pub fn boot(&self) -> BootState {
         self.boot
@@ -51,35 +61,37 @@ impl Stm32mp15 {
     pub fn read(&self, offset: u32) -> u32 {
         match offset {
             MP_GRSTCSETR => 0,
+            MC_RSTSCLRR => self.causes,
             _ => self.registers.get(&set_register(offset).unwrap_or(offset)).copied().unwrap_or(0),
         }
     }
 
     /// Register write by someone entitled to it.
     pub fn write(&mut self, offset: u32, write: RegisterWrite) {
-        if offset == MP_GRSTCSETR {
-            if write.value & MCURST != 0 {
-                self.reset();
+        match (offset, set_register(offset)) {
+            (MP_GRSTCSETR, _) => {
+                if write.value & MCURST != 0 {
+                    self.reset(None);
+                }
             }
-            return;
-        }
-        match set_register(offset) {
-            Some(set) => {
+            (MC_RSTSCLRR, _) => self.causes &= !write.value,
+            (_, Some(set)) => {
                 let slot = self.registers.entry(set).or_insert(0);
                 *slot = if set == offset { *slot | write.value } else { *slot & !write.value };
             }
-            None => {
+            (_, None) => {
                 let slot = self.registers.entry(offset).or_insert(0);
                 *slot = write.merge(*slot);
+                if offset == MP_GCR {
+                    self.release_if_allowed();
+                }
             }
-        }
-        if offset == MP_GCR {
-            self.release_if_allowed();
         }
     }
 
-    /// Resets the M4, which stays held unless it may boot.
-    pub fn reset(&mut self) {
+    /// Resets the M4, which stays held unless it may boot. Without a cause of its own it is a reset of the MCU.
+    pub fn reset(&mut self, cause: Option<u8>) {
+        self.causes |= cause.map_or(CAUSE_MCURST, |bit| 1u32.checked_shl(bit.into()).unwrap_or(0));
         self.boot = self.boot.changed(false);
         self.release_if_allowed();
     }
@@ -102,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_boot_is_latched_and_a_later_reset_leaves_it_held() {
-        let mut rcc = Stm32mp15::default();
+        let mut rcc = Stm32mp15::new();
         let mut write = |offset, value| {
             rcc.write(offset, RegisterWrite::word(value));
             rcc.boot()
@@ -118,7 +130,7 @@ mod tests {
 
     #[test]
     fn who_may_reset_it_is_up_to_tzcr() {
-        let mut rcc = Stm32mp15::default();
+        let mut rcc = Stm32mp15::new();
         assert!(rcc.is_protected(TZCR) && !rcc.is_protected(MP_GCR));
         rcc.write(TZCR, RegisterWrite::word(TZCR_TZEN));
         assert!(!rcc.is_protected(MP_GCR));
@@ -127,8 +139,19 @@ mod tests {
     }
 
     #[test]
+    fn the_cause_of_a_reset_stays_until_it_is_cleared() {
+        let mut rcc = Stm32mp15::new();
+        rcc.write(MC_RSTSCLRR, RegisterWrite::word(!0));
+        rcc.write(MP_GRSTCSETR, RegisterWrite::word(MCURST));
+        assert_eq!(rcc.read(MC_RSTSCLRR), CAUSE_MCURST);
+        rcc.reset(Some(10));
+        rcc.write(MC_RSTSCLRR, RegisterWrite::word(CAUSE_MCURST));
+        assert_eq!(rcc.read(MC_RSTSCLRR), 1 << 10);
+    }
+
+    #[test]
     fn enables_are_set_and_cleared_by_two_registers() {
-        let mut rcc = Stm32mp15::default();
+        let mut rcc = Stm32mp15::new();
         rcc.write(0xAA8, RegisterWrite::word(0b110));
         rcc.write(0xAAC, RegisterWrite::word(0b010));
         assert_eq!((rcc.read(0xAA8), rcc.read(0xAAC)), (0b100, 0b100));
