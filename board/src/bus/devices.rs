@@ -124,7 +124,7 @@ impl Devices {
             description: description.clone(),
             blocks,
             ipccs: description.mailboxes.iter().map(|site| Ipcc::new(site.channels)).collect(),
-            hsem: Hsem::default(),
+            hsem: Hsem::new(description.family),
             rcc: Rcc::new(description.family),
             pwr: Pwr::default(),
             tamp: Tamp::default(),
