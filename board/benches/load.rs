@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rproc_abi::{Login, ProcessorId};
 use rproc_board::tee::{Counters, HostTee, Services, TeeConfig, TrustedKeys};
-use rproc_board::{Board, STM32MP257F_EV1};
+use rproc_board::{Board, boards};
 use rproc_elf::testing::ElfBuilder;
 use rproc_image::{BoundResourceTable, ContainerBuilder, Target};
 use rproc_keys::development_key;
@@ -39,7 +39,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 fn main() {
-    let board = Board::new(&STM32MP257F_EV1).expect("the host has memory for a board");
+    let board = Board::new(boards::stm32mp257f_ev1()).expect("the host has memory for a board");
     let keys = TrustedKeys::new([development_key().expect("the development key is valid").public_key()]);
     let tee = Arc::new(HostTee::new(
         board.bus().clone(),

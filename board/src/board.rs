@@ -1,14 +1,15 @@
-//! The board: a bus, a core, and the loop that makes virtual time pass.
+//! The board: a bus, its cores, and the loop that makes virtual time pass.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::boot_firmware;
 use crate::bus::{AccessError, Bus, Initiator, Port};
+use crate::clock::picoseconds;
 use crate::core::{Core, CrashReport, Registers, RsemuCore, Stop, WorkArounds};
-use crate::description::{Bank, Description};
+use crate::description::{Bank, Coprocessor, CoreName, Description};
 use crate::log::{Event, Happening};
 use crate::peripherals::CpuState;
 use crate::ram::Ram;
@@ -27,6 +28,9 @@ pub enum BoardError {
     Core(String),
 }
 
+/// While several cores run, each runs for so long (picoseconds) before the others catch up.
+const QUANTUM: u64 = 20_000_000;
+
 /// Why [`Board::run_until`] came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wake {
@@ -35,14 +39,14 @@ pub enum Wake {
     Interrupt(BTreeSet<u16>),
     /// The deadline has come.
     Deadline,
-    /// The M33 has just crashed. Reported once; it stays down until it is reset.
+    /// A coprocessor, which the report names, has just crashed. Reported once; it stays down until it is reset.
     Crashed(Box<CrashReport>),
-    /// The deadline has come, and the board will never do anything again by itself: the M33 is held, has crashed, or waits for an
-    /// interrupt that no timer will bring.
+    /// The deadline has come, and the board will never do anything again by itself: every coprocessor is held, has crashed, or
+    /// waits for an interrupt that no timer will bring, and no register block will do anything.
     Idle,
 }
 
-/// What the M33 is doing.
+/// What a coprocessor is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Activity {
     Held,
@@ -50,30 +54,97 @@ enum Activity {
     Crashed,
 }
 
-/// A virtual board.
-pub struct Board {
-    bus: Arc<Bus>,
+/// A coprocessor of the board.
+struct Slot {
+    description: Coprocessor,
     core: Box<dyn Core>,
     activity: Activity,
     /// The boot epoch that has been acted upon.
     epoch: u64,
+    /// How far it has run, in picoseconds since power-on. While it runs that is never before the board's time, and less than a
+    /// quantum after it.
+    time: u64,
+    /// It had nothing to do when it stopped last; its timer, if it has one, ends that.
+    asleep: bool,
+}
+
+impl Slot {
+    fn runs(&self) -> bool {
+        self.activity == Activity::Running
+    }
+
+    /// Whether only an interrupt or its timer can wake it, and no interrupt has come.
+    fn sleeps(&self, index: usize, bus: &Bus) -> bool {
+        self.asleep && self.core.sleeps() && !bus.lines(index).is_some_and(|lines| lines.has_changed())
+    }
+}
+
+/// How a core's slice ended.
+enum Slice {
+    /// At its end.
+    Whole,
+    /// Before, because the board must be looked at.
+    Attention,
+    /// The core has crashed.
+    Crashed(Box<CrashReport>),
+}
+
+/// A look at one coprocessor.
+#[derive(Clone, Copy)]
+pub struct CoreView<'a> {
+    slot: &'a Slot,
+}
+
+impl CoreView<'_> {
+    /// Which one it is.
+    pub fn name(&self) -> CoreName {
+        self.slot.description.core()
+    }
+
+    /// Its registers, for diagnostics.
+    pub fn registers(&self) -> Registers {
+        self.slot.core.registers()
+    }
+
+    /// Instructions it has executed.
+    pub fn instructions(&self) -> u64 {
+        self.slot.core.instructions()
+    }
+
+    /// Whether it is out of its hold and has not crashed.
+    pub fn is_running(&self) -> bool {
+        self.slot.runs()
+    }
+}
+
+/// A virtual board.
+///
+/// # Several cores and one time
+/// A core that runs alone runs until the A side has to act. While several run, they advance in slices to common barriers, in the
+/// order of the description: none is ever more than 20 us of virtual time ahead of another, and what they do to each other is
+/// seen with that delay at most. When one of them raises an interrupt for the A side, its slice ends there and the others catch up
+/// to that moment before the A side acts. Same inputs, same timeline.
+pub struct Board {
+    bus: Arc<Bus>,
+    slots: Vec<Slot>,
     disabled_spis: BTreeSet<u16>,
+    /// Crashes that have not been told yet.
+    crashes: VecDeque<Box<CrashReport>>,
 }
 
 impl std::fmt::Debug for Board {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Board { activity, epoch, bus, .. } = self;
-        let name = bus.description().name;
+        let activities: Vec<_> =
+            self.slots.iter().map(|slot| (&slot.description.name, slot.activity, slot.epoch)).collect();
         f.debug_struct("Board")
-            .field("name", &name)
-            .field("activity", activity)
-            .field("epoch", epoch)
+            .field("name", &self.bus.description().name)
+            .field("cores", &activities)
             .finish_non_exhaustive()
     }
 }
 
 impl Board {
-    /// A board at the moment boot firmware hands over: guards programmed, M33 held, time zero.
+    /// A board at the moment boot firmware hands over: guards programmed, coprocessors held, time zero.
     ///
     /// # Errors
     /// [`BoardError`].
@@ -114,16 +185,21 @@ impl Board {
     fn assemble(description: &Description, bus: Bus, work_arounds: WorkArounds) -> Result<Self, BoardError> {
         let bus = Arc::new(bus);
         boot_firmware::run(description, &Port::new(bus.clone(), Initiator::A35Secure))?;
-        let core =
-            RsemuCore::new(bus.clone(), work_arounds).map_err(|error| BoardError::Core(error.to_string()))?;
-        let epoch = bus.boot().0.epoch;
-        Ok(Board {
-            bus,
-            core: Box::new(core),
-            activity: Activity::Held,
-            epoch,
-            disabled_spis: BTreeSet::from([description.iac_spi]),
-        })
+        let mut slots = Vec::new();
+        for (index, coprocessor) in description.coprocessors.iter().enumerate() {
+            let core = RsemuCore::new(bus.clone(), index, coprocessor, work_arounds)
+                .map_err(|error| BoardError::Core(error.to_string()))?;
+            slots.push(Slot {
+                description: coprocessor.clone(),
+                core: Box::new(core),
+                activity: Activity::Held,
+                epoch: bus.boot(coprocessor).0.epoch,
+                time: 0,
+                asleep: false,
+            });
+        }
+        let disabled_spis = description.iac_spi.into_iter().collect();
+        Ok(Board { bus, slots, disabled_spis, crashes: VecDeque::new() })
     }
 
     /// An initiator's way to the bus.
@@ -161,19 +237,24 @@ impl Board {
         self.bus.drain_events()
     }
 
-    /// The M33's registers, for diagnostics.
-    pub fn registers(&self) -> Registers {
-        self.core.registers()
+    /// A coprocessor by its processor id.
+    pub fn core(&self, id: u32) -> Option<CoreView<'_>> {
+        self.cores().find(|core| core.name().id == id)
     }
 
-    /// Instructions the M33 has executed.
+    /// Every coprocessor, in the description's order.
+    pub fn cores(&self) -> impl Iterator<Item = CoreView<'_>> {
+        self.slots.iter().map(|slot| CoreView { slot })
+    }
+
+    /// Instructions that all coprocessors together have executed.
     pub fn instructions(&self) -> u64 {
-        self.core.instructions()
+        self.cores().map(|core| core.instructions()).sum()
     }
 
-    /// Whether the M33 is out of its hold and has not crashed.
+    /// Whether a coprocessor is out of its hold and has not crashed.
     pub fn is_running(&self) -> bool {
-        self.activity == Activity::Running
+        self.slots.iter().any(Slot::runs)
     }
 
     /// Lets the board run for `time`. See [`Board::run_until`].
@@ -185,71 +266,297 @@ impl Board {
     ///
     /// Same inputs, same timeline: nothing depends on the host's clock.
     pub fn run_until(&mut self, deadline: Duration) -> Wake {
-        let end = self.bus.clock().cycles_at(deadline);
+        let end = picoseconds(deadline);
+        // The A side may have changed memory since: nobody is known to be idle.
+        let mut quiet = false;
         loop {
-            self.follow_boot_state();
+            self.bus.advance_devices();
+            self.follow_boot_states();
+            if let Some(report) = self.crashes.pop_front() {
+                return Wake::Crashed(report);
+            }
             let interrupts = self.enabled_interrupts();
             if !interrupts.is_empty() {
                 return Wake::Interrupt(interrupts);
             }
-            let left = end.saturating_sub(self.bus.clock().cycles());
-            if self.activity != Activity::Running {
-                self.bus.clock().advance(left);
-                return Wake::Idle;
+            let now = self.bus.clock().picoseconds();
+            let event = self.bus.next_event();
+            if !self.is_running() {
+                self.bus.clock().set(now.max(event.unwrap_or(u64::MAX).min(end)));
+                match event {
+                    None => return Wake::Idle,
+                    Some(event) if event > end => return Wake::Deadline,
+                    Some(_) => continue,
+                }
             }
-            if left == 0 {
+            if now >= end {
                 return Wake::Deadline;
             }
-            match self.core.run(left).stop {
-                Stop::Budget | Stop::Attention => {}
-                Stop::Asleep => {
-                    // Another thread may have had something to say in the meantime.
-                    if self.bus.take_attention() {
-                        continue;
-                    }
-                    let timer = self.core.cycles_to_timer();
-                    let left = end.saturating_sub(self.bus.clock().cycles());
-                    self.core.skip(timer.unwrap_or(u64::MAX).min(left));
-                    if timer.is_none() {
-                        return Wake::Idle;
-                    }
+            let barrier = self.barrier(now, event.unwrap_or(u64::MAX).min(end), quiet);
+            let before: Vec<u64> = self.slots.iter().map(|slot| slot.core.activity()).collect();
+            let whole = self.round(now, barrier);
+            quiet = whole && self.is_quiet(&before);
+            if quiet && event.is_none() && self.timers().next().is_none() {
+                // Another thread may have had something to say in the meantime.
+                if self.bus.take_attention() {
+                    quiet = false;
+                    continue;
                 }
-                Stop::Crash(report) => {
-                    self.activity = Activity::Crashed;
+                self.skip_to(end);
+                return Wake::Idle;
+            }
+        }
+    }
+
+    /// Where the next round ends: at `latest`, or before, so that cores that run together stay together.
+    fn barrier(&self, now: u64, latest: u64, quiet: bool) -> u64 {
+        let running = || self.slots.iter().enumerate().filter(|(_, slot)| slot.runs());
+        if running().count() < 2 {
+            return latest;
+        }
+        let timers = self.timers().min().unwrap_or(u64::MAX);
+        let latest = latest.min(timers.max(now + 1));
+        let awake = running().filter(|(index, slot)| !slot.sleeps(*index, &self.bus)).count();
+        if quiet || awake < 2 { latest } else { latest.min(now.saturating_add(QUANTUM)) }
+    }
+
+    /// When the timers of sleeping cores end that.
+    fn timers(&self) -> impl Iterator<Item = u64> {
+        let asleep = self.slots.iter().filter(|slot| slot.runs() && slot.asleep);
+        // A core that is ahead counts from its own time.
+        let now = self.bus.clock().picoseconds();
+        asleep.filter_map(move |slot| Some(slot.core.timer()?.saturating_add(slot.time.saturating_sub(now))))
+    }
+
+    /// Lets every running core come to `barrier`, or to the moment at which one of them wants attention. Whether all came to the
+    /// barrier.
+    fn round(&mut self, now: u64, barrier: u64) -> bool {
+        let mut moment = barrier;
+        for index in 0..self.slots.len() {
+            let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.runs() && slot.time < moment)
+            else {
+                continue;
+            };
+            self.bus.clock().set(slot.time);
+            let ended = run_slice(&self.bus, slot, moment);
+            slot.time = self.bus.clock().picoseconds();
+            match ended {
+                Slice::Whole => {}
+                Slice::Attention => moment = moment.min(slot.time),
+                Slice::Crashed(report) => {
+                    moment = moment.min(slot.time);
+                    slot.activity = Activity::Crashed;
                     self.bus.flush_uarts();
                     self.bus.report(Happening::Crashed(report.clone()));
-                    return Wake::Crashed(report);
-                }
-                Stop::ResetRequest => {
-                    self.bus.report(Happening::ResetRequested);
-                    let (_, vector) = self.bus.boot();
-                    self.core.reset(vector.table, vector.secure);
+                    self.crashes.push_back(report);
                 }
             }
         }
+        let times = self.slots.iter().filter(|slot| slot.runs()).map(|slot| slot.time);
+        self.bus.clock().set(times.min().unwrap_or(moment).max(now));
+        moment == barrier
+    }
+
+    /// Lets time pass for cores that have nothing to do.
+    fn skip_to(&mut self, end: u64) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.runs() && slot.time < end) {
+            self.bus.clock().set(slot.time);
+            slot.core.skip(end);
+            slot.time = self.bus.clock().picoseconds();
+        }
+        let times = self.slots.iter().filter(|slot| slot.runs()).map(|slot| slot.time);
+        self.bus.clock().set(times.min().unwrap_or(end));
+    }
+
+    /// Whether no running core can do anything but by time: each sleeps with no interrupt for it, or goes round in circles while
+    /// no other one has changed anything since each had the activity of `before`.
+    fn is_quiet(&self, before: &[u64]) -> bool {
+        let active = |index: usize| {
+            let (now, then) = (self.slots.get(index).map(|slot| slot.core.activity()), before.get(index));
+            now.as_ref() != then
+        };
+        self.slots.iter().enumerate().filter(|(_, slot)| slot.runs()).all(|(index, slot)| {
+            slot.sleeps(index, &self.bus)
+                || slot.asleep
+                    && !slot.core.sleeps()
+                    && (0..self.slots.len()).all(|other| other == index || !active(other))
+        })
     }
 
     fn enabled_interrupts(&self) -> BTreeSet<u16> {
         self.bus.pending_interrupts().difference(&self.disabled_spis).copied().collect()
     }
 
-    /// Does to the core what RCC has been told since the last look.
-    fn follow_boot_state(&mut self) {
-        let (boot, vector) = self.bus.boot();
-        if boot.epoch == self.epoch {
-            return;
+    /// Does to the cores what RCC has been told since the last look.
+    fn follow_boot_states(&mut self) {
+        let now = self.bus.clock().picoseconds();
+        for slot in &mut self.slots {
+            let (boot, vector) = self.bus.boot(&slot.description);
+            if boot.epoch == slot.epoch {
+                continue;
+            }
+            slot.epoch = boot.epoch;
+            self.bus.flush_uarts();
+            slot.time = slot.time.max(now);
+            slot.asleep = false;
+            let core = slot.description.core();
+            if boot.released {
+                slot.activity = Activity::Running;
+                self.bus.set_cpu_state(&slot.description, CpuState::Run);
+                self.bus.report(Happening::Released {
+                    core,
+                    vector_table: vector.table,
+                    secure: vector.secure,
+                });
+                self.bus.clock().set(slot.time);
+                slot.core.reset(vector.table, vector.secure);
+                slot.time = self.bus.clock().picoseconds();
+            } else {
+                slot.activity = Activity::Held;
+                self.bus.set_cpu_state(&slot.description, CpuState::Off);
+                self.bus.report(Happening::Held { core });
+            }
         }
-        self.epoch = boot.epoch;
-        self.bus.flush_uarts();
-        if boot.released {
-            self.activity = Activity::Running;
-            self.bus.set_cpu_state(CpuState::Run);
-            self.bus.report(Happening::Released { vector_table: vector.table, secure: vector.secure });
-            self.core.reset(vector.table, vector.secure);
-        } else {
-            self.activity = Activity::Held;
-            self.bus.set_cpu_state(CpuState::Off);
-            self.bus.report(Happening::Held);
+        let times = self.slots.iter().filter(|slot| slot.runs()).map(|slot| slot.time);
+        self.bus.clock().set(times.min().unwrap_or(now).max(now));
+    }
+}
+
+/// Runs one core until `moment`, sleeping where it sleeps.
+fn run_slice(bus: &Bus, slot: &mut Slot, moment: u64) -> Slice {
+    slot.asleep = false;
+    loop {
+        match slot.core.run(moment) {
+            Stop::Deadline => return Slice::Whole,
+            Stop::Attention => return Slice::Attention,
+            Stop::Crash(report) => return Slice::Crashed(report),
+            Stop::Asleep => {
+                // Another thread may have had something to say in the meantime.
+                if bus.take_attention() {
+                    return Slice::Attention;
+                }
+                let timer = slot.core.timer();
+                slot.core.skip(timer.unwrap_or(moment).min(moment));
+                if timer.is_none_or(|timer| timer > moment) {
+                    slot.asleep = true;
+                    return Slice::Whole;
+                }
+            }
+            Stop::ResetRequest => {
+                let core = slot.description.core();
+                bus.report(Happening::ResetRequested { core });
+                bus.reset_by_itself(core.id);
+                return Slice::Attention;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boards;
+    use crate::peripherals::{Access, Line, Peripheral, Plugged, RegisterWrite, ResetPulse};
+
+    const BASE: u64 = 0x4403_0000;
+    const SPI: u16 = 4;
+    const CODE: u64 = 0x8010_0000;
+
+    /// Resets the M33 and interrupts the A side so many microseconds after they were written to it, each time.
+    #[derive(Debug, Default)]
+    struct Bomb {
+        every: Duration,
+        at: Option<Duration>,
+        exploded: bool,
+        pulse: bool,
+        resets: u32,
+    }
+
+    impl Peripheral for Bomb {
+        fn read(&mut self, offset: u32, access: Access) -> u32 {
+            match offset {
+                0 => self.at.map_or(0, |at| at.saturating_sub(access.now).as_micros() as u32),
+                _ => self.resets,
+            }
+        }
+
+        fn write(&mut self, _: u32, write: RegisterWrite, access: Access) {
+            self.exploded = false;
+            self.every = Duration::from_micros(write.value.into());
+            self.at = (write.value > 0).then(|| access.now + self.every);
+        }
+
+        fn next_event(&self) -> Option<Duration> {
+            self.at
+        }
+
+        fn advance(&mut self, _: Duration) {
+            self.at = self.at.map(|at| at + self.every);
+            (self.exploded, self.pulse) = (true, true);
+        }
+
+        fn lines(&self, drive: &mut dyn FnMut(Line, bool)) {
+            drive(Line::Spi(SPI), self.exploded);
+        }
+
+        fn take_reset(&mut self) -> Option<ResetPulse> {
+            let pulse = std::mem::take(&mut self.pulse);
+            pulse.then_some(ResetPulse { coprocessor: 1, source: "BOMB", cause: Some(26) })
+        }
+
+        fn coprocessor_reset(&mut self, coprocessor: u32, _: Duration) {
+            self.resets += u32::from(coprocessor == 1);
+        }
+    }
+
+    fn armed() -> Board {
+        let board = Board::new(boards::stm32mp257f_ev1()).unwrap();
+        board.bus.plug(Plugged { base: BASE, size: 0x400, peripheral: Box::<Bomb>::default() });
+        board
+    }
+
+    fn light(board: &Board, microseconds: u32) {
+        board.port(Initiator::A35Secure).write32(BASE, microseconds).unwrap();
+    }
+
+    #[test]
+    fn a_block_acts_at_its_time_while_every_core_is_held() {
+        let mut board = armed();
+        light(&board, 700);
+        assert_eq!(board.run_for(Duration::from_micros(500)), Wake::Deadline, "something will happen");
+        assert_eq!(board.port(Initiator::A35Secure).read32(BASE).unwrap(), 200);
+        assert_eq!(board.run_for(Duration::from_secs(1)), Wake::Interrupt(BTreeSet::from([SPI])));
+        assert_eq!(board.now(), Duration::from_micros(700));
+        light(&board, 0);
+        assert_eq!(board.run_for(Duration::from_secs(1)), Wake::Idle);
+    }
+
+    #[test]
+    fn a_block_resets_a_core_that_computes_or_sleeps() {
+        // Spins without a pause; waits for an interrupt.
+        for code in [0xE7FE_3101_u32, 0xE7FD_BF30] {
+            let mut board = armed();
+            let secure = board.port(Initiator::A35Secure);
+            let words = [0x8020_0000, CODE as u32 + 9, code];
+            for (address, word) in (CODE..).step_by(4).zip(words) {
+                secure.write32(address, word).unwrap();
+            }
+            secure.write32(0x4880_20A8, CODE as u32).unwrap();
+            secure.write32(0x4420_0434, 1).unwrap();
+            board.run_for(Duration::from_micros(10));
+            light(&board, 1000);
+            assert_eq!(board.run_for(Duration::from_secs(1)), Wake::Interrupt(BTreeSet::from([SPI])));
+            let late = board.now() - Duration::from_micros(1010);
+            assert!(late < Duration::from_nanos(100), "{late:?}");
+            light(&board, 0);
+            board.run_for(Duration::from_micros(10));
+            let told: Vec<Happening> = board.drain_events().into_iter().map(|event| event.what).collect();
+            let core = board.core(1).unwrap().name();
+            let released = Happening::Released { core, vector_table: CODE as u32, secure: false };
+            let reset = Happening::WatchdogReset { core, watchdog: "BOMB" };
+            assert_eq!(told, [released.clone(), reset, released]);
+            assert_eq!(secure.read32(0x4420_0424).unwrap() & 1 << 26, 1 << 26);
+            assert!(board.core(1).unwrap().is_running());
         }
     }
 }

@@ -1,41 +1,49 @@
 //! What TF-A and OP-TEE leave behind on the board, done as they do it: by register writes from the secure world.
 
 use crate::bus::{AccessError, Initiator, Port};
-use crate::description::{Description, PolicyRegion, RisabSite, RisafSite};
+use crate::description::{Description, Family, PolicyRegion, RisabSite, RisafSite};
 
 const RISAF_SECURE: u32 = 1 << 8;
 const RISAF_ENABLE: u32 = 1;
 const PAGE: u64 = 4096;
 /// RCC IPCC1CFGR, bit 1 enables the clock: ST's M33 firmware stops in its error handler when it finds it off.
 const RCC_IPCC1CFGR: u64 = 0x570;
+/// RCC TZCR of an STM32MP15: bit 0 makes RCC tell secure from non-secure accesses; the M4's reset stays everyone's.
+const RCC_TZCR: u64 = 0;
+const RCC_TZCR_TZEN: u32 = 1 << 0;
 const IAC_WORDS: u64 = 6;
 
-/// Programs the guards as the description's policy says, enables illegal-access reporting and the mailbox clock.
+/// Programs the guards as the description's policy says, enables illegal-access reporting and what the clock controller needs.
 pub fn run(description: &Description, secure: &Port) -> Result<(), AccessError> {
     debug_assert_eq!(secure.initiator(), Initiator::A35Secure);
-    for guard in description.risafs {
+    for guard in &description.risafs {
         let span = bank_span(description, guard.memory);
         let regions = description.policy.iter().filter(|region| within(region, span));
         for (number, region) in (1..).zip(regions) {
             program_region(guard, number, region, secure)?;
         }
     }
-    for guard in description.risabs {
+    for guard in &description.risabs {
         let regions =
             description.policy.iter().filter(|r| within(r, (guard.memory, guard.memory + guard.size)));
         for region in regions {
             program_pages(guard, region, secure)?;
         }
     }
-    for word in 0..IAC_WORDS {
-        secure.write32(description.registers.iac + 0x100 + 4 * word, !0)?;
-        secure.write32(description.registers.iac + 4 * word, !0)?;
+    if let Some(iac) = description.registers.iac {
+        for word in 0..IAC_WORDS {
+            secure.write32(iac + 0x100 + 4 * word, !0)?;
+            secure.write32(iac + 4 * word, !0)?;
+        }
     }
-    secure.write32(description.registers.rcc + RCC_IPCC1CFGR, 1 << 1)
+    match description.family {
+        Family::Stm32mp15 => secure.write32(description.registers.rcc + RCC_TZCR, RCC_TZCR_TZEN),
+        Family::Stm32mp25 => secure.write32(description.registers.rcc + RCC_IPCC1CFGR, 1 << 1),
+    }
 }
 
 fn bank_span(description: &Description, memory: u64) -> (u64, u64) {
-    let banks = description.banks.iter().filter_map(|bank| Some((bank.windows.first()?.base, bank.size)));
+    let banks = description.banks.iter().map(|bank| (bank.base(), bank.size));
     let found =
         banks.map(|(base, size)| (base, base + size)).find(|(start, end)| (*start..*end).contains(&memory));
     found.unwrap_or((memory, memory))

@@ -1,17 +1,29 @@
-//! What a board is made of, as plain data: memories and their addresses, guards, peripherals, interrupts, boot policy.
+//! What a board is made of, as owned data: memories and their addresses, guards, coprocessors, mailboxes, watchdogs, boot policy.
 //!
-//! Sources: OP-TEE's `stm32mp251.dtsi`, `stm32mp257f-ev1-ca35tdcid-resmem.dtsi` and `-rif.dtsi`, ST's `stm32mp2xx_hal_rif.h`
-//! (illegal-access identifiers), Linux's `stm32mp251.dtsi` (mailbox interrupts).
+//! What a tree of the board says ends up here as it says it; what no tree says (bus aliases, NVIC numbers, illegal-access
+//! identifiers, core clocks) comes from [`crate::soc`].
+
+use std::fmt;
+
+use crate::bus::Initiator;
+use crate::peripherals::Side;
 
 /// One file of RAM and every physical address at which it answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bank {
     /// Name for reports.
-    pub name: &'static str,
+    pub name: String,
     /// Size in bytes, a multiple of 4096.
     pub size: u64,
     /// The addresses of its first byte. The first window is the one A-side software and the guards use.
-    pub windows: &'static [Window],
+    pub windows: Vec<Window>,
+}
+
+impl Bank {
+    /// A-side address of its first byte; 0 for a bank without a window.
+    pub fn base(&self) -> u64 {
+        self.windows.first().map_or(0, |window| window.base)
+    }
 }
 
 /// An address range through which a [`Bank`] is seen.
@@ -21,13 +33,15 @@ pub struct Window {
     pub base: u64,
     /// An access through this window is a secure transaction whatever the guard says.
     pub secure: bool,
+    /// Only coprocessors see the bank here: the A side has something else at this address, or nothing.
+    pub coprocessors_only: bool,
 }
 
 /// A named memory inside a bank, at its A-side address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
     /// ST's name, such as `RETRAM`.
-    pub name: &'static str,
+    pub name: String,
     /// A-side physical address.
     pub base: u64,
     /// Size in bytes.
@@ -64,19 +78,142 @@ pub struct RisabSite {
     pub iac_id: u8,
 }
 
-/// How boot firmware leaves one range of guarded memory.
+/// A RISAL: the guard of one bank of LPSRAM, with two subregions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RisalSite {
+    /// Name for reports, such as `RISAL1`.
+    pub name: &'static str,
+    /// Physical address of its registers (16 bytes of RIFSC).
+    pub registers: u64,
+    /// A-side address of the first guarded byte.
+    pub memory: u64,
+    /// Guarded bytes: a multiple of 4096.
+    pub size: u64,
+    /// Whether its subregions can be placed; else they span the bank.
+    pub movable: bool,
+    /// Its bit in the illegal-access controller.
+    pub iac_id: u8,
+}
+
+/// The ETZPC of an STM32MP15: one guard over on-chip memories and peripherals, with a two-bit mode each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EtzpcSite {
+    /// Physical address of its registers (1 KiB).
+    pub registers: u64,
+    /// What it guards: memories and register blocks.
+    pub guarded: Vec<EtzpcTarget>,
+}
+
+/// A memory or a peripheral under the ETZPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EtzpcTarget {
+    /// Name for reports, such as `RETRAM`.
+    pub name: &'static str,
+    /// Its number, which is the place of its mode in the `DECPROT` registers (OP-TEE and Linux
+    /// `dt-bindings/soc/stm32mp15-etzpc.h`).
+    pub id: u8,
+    /// A-side address of the first guarded byte.
+    pub base: u64,
+    /// Guarded bytes, a multiple of 1024.
+    pub size: u64,
+}
+
+/// How boot firmware leaves one range of guarded memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyRegion {
     /// The reserved-memory name of the mainline device tree.
-    pub name: &'static str,
+    pub name: String,
     /// A-side address, 4 KiB aligned.
     pub base: u64,
     /// Size in bytes, a multiple of 4096.
     pub size: u64,
     /// Only secure transactions.
     pub secure: bool,
-    /// Compartments that may read and write: bit *n* is CID *n*. `None` (RISAB only): every compartment.
+    /// Compartments that may read and write: bit *n* is CID *n*. `None` (RISAB and ETZPC only): every compartment.
     pub compartments: Option<u8>,
+}
+
+/// Which family of SoCs: the shape of the reset and clock controller, of the boot registers and of the firewall.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// STM32MP15: Cortex-A7 and Cortex-M4, ETZPC.
+    Stm32mp15,
+    /// STM32MP25 and MP21: Cortex-A35, Cortex-M33 and (MP25) Cortex-M0+, RIF.
+    Stm32mp25,
+}
+
+/// What kind of processor a coprocessor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum CoreKind {
+    /// Armv7E-M with single-precision floating point.
+    CortexM4F,
+    /// Armv8-M mainline with single-precision floating point.
+    CortexM33F,
+    /// Armv6-M.
+    CortexM0Plus,
+}
+
+impl CoreKind {
+    /// Arm's name of it, such as `Cortex-M33`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            CoreKind::CortexM4F => "Cortex-M4",
+            CoreKind::CortexM33F => "Cortex-M33",
+            CoreKind::CortexM0Plus => "Cortex-M0+",
+        }
+    }
+}
+
+/// Which coprocessor: what a report needs to name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CoreName {
+    /// Processor id.
+    pub id: u32,
+    /// Its kind.
+    pub kind: CoreKind,
+}
+
+impl fmt::Display for CoreName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name())
+    }
+}
+
+/// A remote processor of the board.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coprocessor {
+    /// Processor id, as `rproc_abi::ProcessorId` has it.
+    pub id: u32,
+    /// The short name people type: `m4`, `m33`, `m0`.
+    pub name: String,
+    /// Its kind.
+    pub kind: CoreKind,
+    /// Its clock, in hertz.
+    pub hertz: u64,
+    /// The external reference of its SysTick in hertz; `None` when SysTick has the core's clock alone.
+    pub systick_reference_hertz: Option<u64>,
+    /// Who it is on the bus, out of reset and with TrustZone off.
+    pub initiator: Initiator,
+    /// `dma-ranges`: its own addresses of memory. Ranges that it sees at the A side's addresses need none.
+    pub translations: Vec<Translation>,
+}
+
+impl Coprocessor {
+    /// How reports name it.
+    pub const fn core(&self) -> CoreName {
+        CoreName { id: self.id, kind: self.kind }
+    }
+}
+
+/// One entry of a coprocessor's `dma-ranges`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Translation {
+    /// The coprocessor's address of the first byte.
+    pub device: u64,
+    /// The A side's address of the same byte.
+    pub physical: u64,
+    /// Size in bytes.
+    pub size: u64,
 }
 
 /// A pair of mailbox interrupt numbers of one side.
@@ -88,39 +225,136 @@ pub struct MailboxInterrupts {
     pub tx: u16,
 }
 
-/// Everything [`crate::Board`] is built from.
+/// An IPCC between the A side and one coprocessor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MailboxSite {
+    /// Name for reports, such as `IPCC1`.
+    pub name: &'static str,
+    /// Physical address of its registers (1 KiB, non-secure alias).
+    pub registers: u64,
+    /// Channels, 1 to 16.
+    pub channels: u32,
+    /// Processor id of the other end.
+    pub coprocessor: u32,
+    /// Which end is the A side's; the other one is the coprocessor's.
+    pub a_side: Side,
+    /// Interrupts at the A side's GIC (SPI numbers).
+    pub spi: MailboxInterrupts,
+    /// Interrupts at the coprocessor's NVIC (external interrupt numbers).
+    pub nvic: MailboxInterrupts,
+    /// Its bit in the illegal-access controller, where there is one.
+    pub iac_id: u8,
+}
+
+impl MailboxSite {
+    /// Physical address of the registers of one side's bank.
+    pub const fn bank(&self, side: Side) -> u64 {
+        self.registers
+            + match side {
+                Side::One => 0,
+                Side::Two => 0x10,
+            }
+    }
+}
+
+/// Which of ST's two watchdogs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WatchdogKind {
+    /// The independent watchdog, on the low-speed clock.
+    Iwdg,
+    /// The window watchdog, on a bus clock.
+    Wwdg,
+}
+
+/// A watchdog that watches a coprocessor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WatchdogSite {
+    /// Name for reports, such as `IWDG3`.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: WatchdogKind,
+    /// Physical address of its registers (1 KiB, non-secure alias).
+    pub registers: u64,
+    /// Processor id of whom it resets.
+    pub coprocessor: u32,
+    /// The A-side interrupt (SPI number) by which its reset is heard of.
+    pub spi: u16,
+    /// The early-warning interrupt at the coprocessor's NVIC (external interrupt number), if there is one.
+    pub early_warning: Option<u16>,
+    /// Its clock before prescalers, in hertz.
+    pub hertz: u64,
+    /// The bit it sets in RCC's reset-cause register of that coprocessor, where there is such a register.
+    pub reset_cause: Option<u8>,
+}
+
+/// A low-power timer whose interrupt goes to a coprocessor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimerSite {
+    /// Name for reports, such as `LPTIM3`.
+    pub name: &'static str,
+    /// Physical address of its registers (1 KiB, non-secure alias).
+    pub registers: u64,
+    /// Processor id of whom it interrupts.
+    pub coprocessor: u32,
+    /// Its interrupt at that coprocessor's NVIC (external interrupt number).
+    pub nvic: u16,
+    /// Its kernel clock before prescalers, in hertz.
+    pub hertz: u64,
+}
+
+/// Everything [`crate::Board`] is built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Description {
     /// Board name.
-    pub name: &'static str,
+    pub name: String,
     /// The board's `compatible` in mainline device trees.
-    pub compatible: &'static str,
-    /// Name of its SoC, as targets of signed images have it.
+    pub compatible: String,
+    /// Name of its SoC, as targets of signed images have it; from the tables of [`crate::soc`].
     pub soc: &'static str,
-    /// Clock of the Cortex-M33 in hertz.
-    pub core_hz: u64,
+    /// Family of its SoC.
+    pub family: Family,
     /// RAM: on-chip first, then low-power SRAM, then DDR.
-    pub banks: &'static [Bank],
+    pub banks: Vec<Bank>,
     /// The named memories inside the banks.
-    pub memories: &'static [Memory],
+    pub memories: Vec<Memory>,
     /// Guards with regions.
-    pub risafs: &'static [RisafSite],
+    pub risafs: Vec<RisafSite>,
     /// Guards with pages.
-    pub risabs: &'static [RisabSite],
+    pub risabs: Vec<RisabSite>,
+    /// Guards of LPSRAM.
+    pub risals: Vec<RisalSite>,
+    /// The guard of an STM32MP15.
+    pub etzpc: Option<EtzpcSite>,
     /// What boot firmware programs into the guards, in order.
-    pub policy: &'static [PolicyRegion],
+    pub policy: Vec<PolicyRegion>,
     /// First address of the peripherals (non-secure alias) and their secure alias.
     pub peripherals: PeripheralSpan,
     /// Register addresses (non-secure alias).
     pub registers: RegisterMap,
     /// UARTs whose output is captured.
-    pub uarts: &'static [u64],
-    /// IPCC1 interrupts at the M33's NVIC (external interrupt numbers).
-    pub ipcc1_nvic: MailboxInterrupts,
-    /// IPCC1 interrupts at the A-side GIC (SPI numbers).
-    pub ipcc1_spi: MailboxInterrupts,
-    /// The illegal-access controller's SPI.
-    pub iac_spi: u16,
+    pub uarts: Vec<u64>,
+    /// The remote processors.
+    pub coprocessors: Vec<Coprocessor>,
+    /// The mailboxes between them and the A side.
+    pub mailboxes: Vec<MailboxSite>,
+    /// Their watchdogs.
+    pub watchdogs: Vec<WatchdogSite>,
+    /// Their low-power timers.
+    pub timers: Vec<TimerSite>,
+    /// The illegal-access controller's SPI, where there is one.
+    pub iac_spi: Option<u16>,
+}
+
+impl Description {
+    /// The coprocessor with a processor id.
+    pub fn coprocessor(&self, id: u32) -> Option<&Coprocessor> {
+        self.coprocessors.iter().find(|coprocessor| coprocessor.id == id)
+    }
+
+    /// The mailbox between the A side and a coprocessor.
+    pub fn mailbox_of(&self, coprocessor: u32) -> Option<&MailboxSite> {
+        self.mailboxes.iter().find(|mailbox| mailbox.coprocessor == coprocessor)
+    }
 }
 
 /// Where peripheral registers live.
@@ -128,8 +362,8 @@ pub struct Description {
 pub struct PeripheralSpan {
     /// Non-secure alias.
     pub base: u64,
-    /// Secure alias: the same registers, secure transactions.
-    pub secure_base: u64,
+    /// Secure alias: the same registers, secure transactions. An STM32MP15 has none.
+    pub secure_base: Option<u64>,
     /// Bytes of each alias.
     pub size: u64,
 }
@@ -137,10 +371,6 @@ pub struct PeripheralSpan {
 /// Addresses of the register blocks the board models (non-secure alias).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RegisterMap {
-    /// Mailbox A35 with M33.
-    pub ipcc1: u64,
-    /// Mailbox M0+ with A35.
-    pub ipcc2: u64,
     /// Hardware semaphores.
     pub hsem: u64,
     /// Reset and clock controller.
@@ -149,169 +379,36 @@ pub struct RegisterMap {
     pub pwr: u64,
     /// Tamper and backup registers.
     pub tamp: u64,
-    /// Cortex-A35 system configuration, which also holds the M33's vector registers.
-    pub ca35syscfg: u64,
     /// System configuration controller.
     pub syscfg: u64,
     /// One-time-programmable words.
     pub bsec: u64,
+    /// Extended interrupt controllers, in the order of their numbers.
+    pub exti: [Option<u64>; 2],
+    /// Cortex-A35 system configuration, which also holds the M33's vector registers.
+    pub ca35syscfg: Option<u64>,
     /// Resource-isolation controller of the peripherals (RISC, RIMC).
-    pub rifsc: u64,
+    pub rifsc: Option<u64>,
     /// Illegal-access controller.
-    pub iac: u64,
+    pub iac: Option<u64>,
 }
-
-const KIB: u64 = 1024;
-const MIB: u64 = 1024 * KIB;
-/// Compartments 0, 1 and 2: hardware default, A35, M33.
-const CID_0_1_2: u8 = 0b0111;
-/// Compartments 0 and 1.
-const CID_0_1: u8 = 0b0011;
-/// Compartment 2 alone.
-const CID_2: u8 = 0b0100;
-
-const fn open(name: &'static str, base: u64, size: u64, compartments: Option<u8>) -> PolicyRegion {
-    PolicyRegion { name, base, size, secure: false, compartments }
-}
-
-const fn secure(name: &'static str, base: u64, size: u64, compartments: Option<u8>) -> PolicyRegion {
-    PolicyRegion { name, base, size, secure: true, compartments }
-}
-
-const fn risab(n: u64, name: &'static str) -> RisabSite {
-    RisabSite {
-        name,
-        registers: 0x420E_0000 + n * 0x1_0000,
-        memory: 0x0A00_0000 + (n - 1) * 0x2_0000,
-        size: 128 * KIB,
-        iac_id: 127 + n as u8,
-    }
-}
-
-/// STM32MP257F-EV1, the board of the mainline reference policy, with 1 GiB of its DDR.
-///
-/// Differences from the mainline policy: `cm33_retram` is non-secure (mainline: secure), so that non-TrustZone firmware may
-/// use RETRAM; the DDR regions above the modelled 1 GiB are left out and `linuxkernel1` ends there.
-pub const STM32MP257F_EV1: Description = Description {
-    name: "STM32MP257F-EV1",
-    compatible: "st,stm32mp257f-ev1",
-    soc: "stm32mp257",
-    core_hz: 400_000_000,
-    banks: &[
-        Bank {
-            name: "on-chip SRAM",
-            size: 768 * KIB,
-            windows: &[
-                Window { base: 0x0A00_0000, secure: false },
-                Window { base: 0x0E00_0000, secure: true },
-                Window { base: 0x2000_0000, secure: false },
-                Window { base: 0x3000_0000, secure: true },
-            ],
-        },
-        Bank {
-            name: "low-power SRAM",
-            size: 32 * KIB,
-            windows: &[
-                Window { base: 0x200C_0000, secure: false },
-                Window { base: 0x300C_0000, secure: true },
-            ],
-        },
-        Bank { name: "DDR", size: 1024 * MIB, windows: &[Window { base: 0x8000_0000, secure: false }] },
-    ],
-    memories: &[
-        Memory { name: "SYSRAM", base: 0x0A00_0000, size: 256 * KIB },
-        Memory { name: "SRAM1", base: 0x0A04_0000, size: 128 * KIB },
-        Memory { name: "SRAM2", base: 0x0A06_0000, size: 128 * KIB },
-        Memory { name: "RETRAM", base: 0x0A08_0000, size: 128 * KIB },
-        Memory { name: "VDERAM", base: 0x0A0A_0000, size: 128 * KIB },
-        Memory { name: "LPSRAM1", base: 0x200C_0000, size: 8 * KIB },
-        Memory { name: "LPSRAM2", base: 0x200C_2000, size: 8 * KIB },
-        Memory { name: "LPSRAM3", base: 0x200C_4000, size: 16 * KIB },
-        Memory { name: "DDR", base: 0x8000_0000, size: 1024 * MIB },
-    ],
-    risafs: &[RisafSite {
-        name: "RISAF4",
-        registers: 0x420D_0000,
-        memory: 0x8000_0000,
-        regions: 15,
-        iac_id: 137,
-    }],
-    risabs: &[
-        risab(1, "RISAB1"),
-        risab(2, "RISAB2"),
-        risab(3, "RISAB3"),
-        risab(4, "RISAB4"),
-        risab(5, "RISAB5"),
-        risab(6, "RISAB6"),
-    ],
-    policy: &[
-        secure("tfa_bl31", 0x0A00_0000, 0x2_0000, Some(0b0010)),
-        open("hpdma_lli", 0x0A02_0000, 0x2_0000, None),
-        secure("bsec_mirror", 0x0A04_0000, 0x1000, None),
-        open("cm33_sram1", 0x0A04_1000, 0x1_F000, None),
-        open("cm33_sram2", 0x0A06_0000, 0x2_0000, None),
-        open("cm33_retram", 0x0A08_0000, 0x1_F000, None),
-        secure("ddr_param", 0x0A09_F000, 0x1000, None),
-        secure("tfm_code", 0x8000_0000, MIB, Some(CID_2)),
-        open("cm33_cube_fw", 0x8010_0000, 8 * MIB, Some(CID_0_1_2)),
-        secure("tfm_data", 0x8090_0000, MIB, Some(CID_2)),
-        open("cm33_cube_data", 0x80A0_0000, 8 * MIB, Some(CID_0_1_2)),
-        open("ipc_shmem", 0x8120_0000, MIB, Some(CID_0_1_2)),
-        open("spare1", 0x8130_0000, 0xCC_0000, Some(CID_0_1_2)),
-        secure("bl31_context", 0x81FC_0000, 256 * KIB, Some(CID_0_1)),
-        secure("op_tee", 0x8200_0000, 32 * MIB, Some(CID_0_1)),
-        open("linuxkernel1", 0x8400_0000, 0x3C00_0000, Some(CID_0_1)),
-    ],
-    peripherals: PeripheralSpan { base: 0x4000_0000, secure_base: 0x5000_0000, size: 0x1000_0000 },
-    registers: RegisterMap {
-        ipcc1: 0x4049_0000,
-        ipcc2: 0x4625_0000,
-        hsem: 0x4624_0000,
-        rcc: 0x4420_0000,
-        pwr: 0x4421_0000,
-        tamp: 0x4601_0000,
-        ca35syscfg: 0x4880_0000,
-        syscfg: 0x4423_0000,
-        bsec: 0x4400_0000,
-        rifsc: 0x4208_0000,
-        iac: 0x4209_0000,
-    },
-    uarts: &[
-        0x400E_0000,
-        0x400F_0000,
-        0x4010_0000,
-        0x4011_0000,
-        0x4022_0000,
-        0x4033_0000,
-        0x4037_0000,
-        0x4038_0000,
-        0x4603_0000,
-    ],
-    ipcc1_nvic: MailboxInterrupts { rx: 171, tx: 172 },
-    ipcc1_spi: MailboxInterrupts { rx: 171, tx: 172 },
-    iac_spi: 246,
-};
-
-/// STM32MP215F-DK: the same map as far as the M33 is concerned, other mailbox interrupts at its NVIC.
-pub const STM32MP215F_DK: Description = Description {
-    name: "STM32MP215F-DK",
-    compatible: "st,stm32mp215f-dk",
-    soc: "stm32mp215",
-    ipcc1_nvic: MailboxInterrupts { rx: 152, tx: 153 },
-    ..STM32MP257F_EV1
-};
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boards;
+    use crate::core::INTERRUPTS;
+
+    fn all() -> [&'static Description; 3] {
+        [boards::stm32mp157f_dk2(), boards::stm32mp215f_dk(), boards::stm32mp257f_ev1()]
+    }
 
     #[test]
     fn every_memory_lies_in_the_first_window_of_a_bank() {
-        for board in [STM32MP257F_EV1, STM32MP215F_DK] {
-            for memory in board.memories {
+        for board in all() {
+            for memory in &board.memories {
                 let inside = board.banks.iter().any(|bank| {
-                    let base = bank.windows[0].base;
-                    memory.base >= base && memory.base + memory.size <= base + bank.size
+                    memory.base >= bank.base() && memory.base + memory.size <= bank.base() + bank.size
                 });
                 assert!(inside, "{} of {}", memory.name, board.name);
             }
@@ -320,20 +417,38 @@ mod tests {
 
     #[test]
     fn every_policy_region_lies_under_one_guard() {
-        let board = STM32MP257F_EV1;
-        for region in board.policy {
-            let end = region.base + region.size;
-            let paged = board.risabs.iter().any(|g| region.base >= g.memory && end <= g.memory + g.size);
-            let placed = board.risafs.iter().any(|g| region.base >= g.memory);
-            assert!(paged || (placed && region.compartments.is_some()), "{}", region.name);
-            assert_eq!(region.base % 4096, 0);
-            assert_eq!(region.size % 4096, 0);
+        for board in all() {
+            for region in &board.policy {
+                let end = region.base + region.size;
+                let paged = board.risabs.iter().any(|g| region.base >= g.memory && end <= g.memory + g.size);
+                let placed = board.risafs.iter().any(|g| region.base >= g.memory);
+                let decided = board.etzpc.iter().flat_map(|etzpc| &etzpc.guarded);
+                let decided = decided.into_iter().any(|g| region.base >= g.base && end <= g.base + g.size);
+                let guarded = paged || decided || (placed && region.compartments.is_some());
+                assert!(guarded, "{} of {}", region.name, board.name);
+                assert_eq!(region.base % 4096, 0);
+                assert_eq!(region.size % 4096, 0);
+            }
         }
     }
 
     #[test]
     fn guards_sit_where_op_tee_puts_them() {
-        let bases: Vec<u64> = STM32MP257F_EV1.risabs.iter().map(|g| g.registers).collect();
+        let bases: Vec<u64> = boards::stm32mp257f_ev1().risabs.iter().map(|g| g.registers).collect();
         assert_eq!(bases, [0x420F_0000, 0x4210_0000, 0x4211_0000, 0x4212_0000, 0x4213_0000, 0x4214_0000]);
+    }
+
+    #[test]
+    fn what_belongs_to_a_coprocessor_names_one_and_fits_its_nvic() {
+        for board in all() {
+            for mailbox in &board.mailboxes {
+                assert!(board.coprocessor(mailbox.coprocessor).is_some(), "{}", mailbox.name);
+                assert!(mailbox.nvic.rx < INTERRUPTS && mailbox.nvic.tx < INTERRUPTS, "{}", mailbox.name);
+            }
+            for watchdog in &board.watchdogs {
+                assert!(board.coprocessor(watchdog.coprocessor).is_some(), "{}", watchdog.name);
+                assert!(watchdog.early_warning.is_none_or(|line| line < INTERRUPTS), "{}", watchdog.name);
+            }
+        }
     }
 }

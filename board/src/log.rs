@@ -6,25 +6,41 @@ use std::time::Duration;
 
 use crate::bus::{AccessError, Direction, Initiator};
 use crate::core::CrashReport;
+use crate::description::CoreName;
 
 /// Something worth telling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Happening {
-    /// The M33 left its boot hold.
+    /// A coprocessor left its boot hold.
     Released {
+        /// Which.
+        core: CoreName,
         /// Address of its vector table.
         vector_table: u32,
         /// With TrustZone on.
         secure: bool,
     },
-    /// The M33 was put back into its boot hold.
-    Held,
+    /// A coprocessor was put back into its boot hold.
+    Held {
+        /// Which.
+        core: CoreName,
+    },
     /// The bus refused an access.
     IllegalAccess(AccessError),
-    /// The M33 crashed and stays so until it is reset.
+    /// A coprocessor, which the report names, crashed and stays so until it is reset.
     Crashed(Box<CrashReport>),
-    /// The M33 asked for a reset of itself (`AIRCR.SYSRESETREQ`) and restarted.
-    ResetRequested,
+    /// A coprocessor asked for a reset of itself (`AIRCR.SYSRESETREQ`).
+    ResetRequested {
+        /// Which.
+        core: CoreName,
+    },
+    /// A watchdog reset a coprocessor.
+    WatchdogReset {
+        /// Which.
+        core: CoreName,
+        /// Name of the watchdog.
+        watchdog: &'static str,
+    },
     /// Firmware printed a line.
     UartLine {
         /// Address of the UART.
@@ -46,14 +62,15 @@ pub enum Happening {
 impl fmt::Display for Happening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Happening::Released { vector_table, secure } => {
+            Happening::Released { core, vector_table, secure } => {
                 let state = if *secure { "secure" } else { "non-secure" };
-                write!(f, "the Cortex-M33 starts from the {state} vector table at {vector_table:#010x}")
+                write!(f, "the {core} starts from the {state} vector table at {vector_table:#010x}")
             }
-            Happening::Held => write!(f, "the Cortex-M33 is held in reset"),
+            Happening::Held { core } => write!(f, "the {core} is held in reset"),
             Happening::IllegalAccess(error) => write!(f, "illegal access: {error}"),
-            Happening::Crashed(report) => write!(f, "the Cortex-M33 crashed: {report}"),
-            Happening::ResetRequested => write!(f, "the Cortex-M33 reset itself"),
+            Happening::Crashed(report) => write!(f, "the {} crashed: {report}", report.core),
+            Happening::ResetRequested { core } => write!(f, "the {core} reset itself"),
+            Happening::WatchdogReset { core, watchdog } => write!(f, "{watchdog} reset the {core}"),
             Happening::UartLine { uart, line } => write!(f, "uart {uart:#010x}: {line}"),
             Happening::Unmodelled { address, initiator, direction } => {
                 write!(
@@ -100,9 +117,11 @@ impl EventLog {
         self.events.push_back(event);
     }
 
-    /// Takes every event, oldest first.
+    /// Takes every event, oldest first. Of cores that run one slice after another, each logs in its own time.
     pub fn drain(&mut self) -> Vec<Event> {
-        self.events.drain(..).collect()
+        let mut events: Vec<Event> = self.events.drain(..).collect();
+        events.sort_by_key(|event| event.at);
+        events
     }
 
     /// Events lost so far because nobody drained the log.
@@ -119,7 +138,8 @@ mod tests {
     fn the_log_is_bounded_and_keeps_the_newest() {
         let mut log = EventLog::default();
         for n in 0..EventLog::CAPACITY as u64 + 3 {
-            log.push(Event { at: Duration::from_nanos(n), what: Happening::Held });
+            let what = Happening::UartLine { uart: 0, line: String::new() };
+            log.push(Event { at: Duration::from_nanos(n), what });
         }
         assert_eq!(log.dropped(), 3);
         assert_eq!(log.drain()[0].at, Duration::from_nanos(3));

@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use rproc_board::{Board, Happening, Initiator, STM32MP215F_DK, Wake};
+use rproc_board::{Board, Happening, Initiator, Wake, boards};
 use support::*;
 
 const IPCC1: u64 = 0x4049_0000;
@@ -31,8 +31,8 @@ fn the_m33_waits_to_be_released_and_stops_when_told() {
     assert_eq!(result(&board, 0), counted);
     assert_eq!(secure.read32(PWR + 0x204).unwrap() >> 2, 0);
     let happenings: Vec<Happening> = board.drain_events().into_iter().map(|event| event.what).collect();
-    let released = Happening::Released { vector_table: CODE as u32, secure: false };
-    assert_eq!(happenings, [released, Happening::Held]);
+    let released = Happening::Released { core: M33, vector_table: CODE as u32, secure: false };
+    assert_eq!(happenings, [released, Happening::Held { core: M33 }]);
 }
 
 #[test]
@@ -60,8 +60,10 @@ fn a_stop_and_start_between_two_runs_restarts() {
 
 #[test]
 fn a_message_through_the_mailbox_and_back() {
-    for (description, exception) in [(rproc_board::STM32MP257F_EV1, 16 + 171), (STM32MP215F_DK, 16 + 152)] {
-        let mut board = Board::new(&description).unwrap();
+    for (description, exception) in
+        [(rproc_board::boards::stm32mp257f_ev1(), 16 + 171), (boards::stm32mp215f_dk(), 16 + 152)]
+    {
+        let mut board = Board::new(description).unwrap();
         load(&board, guest::MAILBOX);
         open_mailbox(&board);
         start(&board);
@@ -107,7 +109,7 @@ fn trustzone_chooses_the_secure_vectors_and_opens_secure_memory() {
     secure.write32(CA35SYSCFG + 0x20A4, CODE as u32).unwrap();
     secure.write32(RCC + 0x434, 1).unwrap();
     assert_eq!(board.run_for(Duration::from_millis(1)), Wake::Deadline);
-    let released = Happening::Released { vector_table: CODE as u32, secure: true };
+    let released = Happening::Released { core: M33, vector_table: CODE as u32, secure: true };
     assert_eq!(board.drain_events()[0].what, released);
     assert!(result(&board, 0) > 0);
 }
@@ -144,7 +146,12 @@ fn the_same_inputs_give_the_same_timeline() {
         let mut trace = Vec::new();
         for round in 0..50u64 {
             let wake = board.run_for(Duration::from_nanos(700 + 13 * round));
-            trace.push((format!("{wake:?}"), board.now(), board.instructions(), board.registers()));
+            trace.push((
+                format!("{wake:?}"),
+                board.now(),
+                board.instructions(),
+                board.core(1).unwrap().registers(),
+            ));
             linux.write32(IPCC1 + 0x08, 1 << 16 | 0b10).unwrap();
             let _ = linux.read32(0x8200_0000);
         }
@@ -217,7 +224,7 @@ fn what_firmware_prints_is_logged_with_its_time() {
 fn fuses_outlive_the_board() {
     let board = board();
     board.port(Initiator::A35Secure).write32(0x4400_0000 + 4 * 7, 0b101).unwrap();
-    let next = Board::with_otp(&rproc_board::STM32MP257F_EV1, &board.bus().otp()).unwrap();
+    let next = Board::with_otp(rproc_board::boards::stm32mp257f_ev1(), &board.bus().otp()).unwrap();
     next.port(Initiator::A35Secure).write32(0x4400_0000 + 4 * 7, 0b010).unwrap();
     assert_eq!(next.port(Initiator::A35Secure).read32(0x4400_0000 + 4 * 7).unwrap(), 0b111);
 }

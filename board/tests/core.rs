@@ -24,7 +24,7 @@ fn crash(program: &[u32], prepare: impl FnOnce(&Board)) -> CrashReport {
     start(&board);
     match board.run_for(Duration::from_secs(1)) {
         Wake::Crashed(report) => *report,
-        other => panic!("{other:?}, pc {:#x}", board.registers().pc()),
+        other => panic!("{other:?}, pc {:x?}", board.core(1).map(|core| core.registers().pc())),
     }
 }
 
@@ -60,7 +60,7 @@ fn a_reset_forgets_interrupts_timer_and_coprocessor() {
     let (mut with, _) = run(board(), guest::WARM, 1);
     assert_eq!([result(&with, 4), result(&with, 0)], [DONE, 2]);
     assert_eq!([result(&with, 1), result(&with, 2), result(&with, 3)], [0, 0, 0]);
-    assert!(with.drain_events().iter().any(|event| event.what == Happening::ResetRequested));
+    assert!(with.drain_events().iter().any(|event| event.what == Happening::ResetRequested { core: M33 }));
     let (without, _) = run(board_without(WorkAround::ColdReset), guest::WARM, 1);
     assert_eq!(result(&without, 4), DONE);
     assert_ne!(result(&without, 1), 0, "the fault this works around is gone");

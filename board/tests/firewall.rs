@@ -38,7 +38,8 @@ const AFTER_BOOT: &[(&str, u64, &[Initiator])] = &[
 fn every_initiator_and_direction_on_every_memory() {
     let board = board();
     for (name, address, allowed) in AFTER_BOOT {
-        for initiator in Initiator::ALL {
+        // An STM32MP25 has no Cortex-M4.
+        for initiator in Initiator::ALL.into_iter().filter(|by| *by != Initiator::M4) {
             let port = board.port(initiator);
             let expected = allowed.contains(&initiator);
             assert_eq!(port.read32(*address).is_ok(), expected, "{initiator} reads {name}");

@@ -6,7 +6,7 @@ use rproc_abi::enumeration::Scope;
 use rproc_abi::{Login, Param, ProcessorId, TeeResult, Uuid};
 use rproc_board::clocks::LinuxClocks;
 use rproc_board::tee::{Counters, HostTee, Presence, SecureEvent, Services, TeeConfig, TrustedKeys};
-use rproc_board::{Board, Initiator, STM32MP257F_EV1};
+use rproc_board::{Board, Initiator, boards};
 use rproc_clocks::{ClaimError, ClockRef, stm32mp25};
 use rproc_devicetree::ProviderRef;
 use rproc_scmi::Status;
@@ -23,7 +23,7 @@ struct Machine {
 }
 
 fn machine(services: Services) -> Machine {
-    let board = Board::new(&STM32MP257F_EV1).expect("the host has memory for a board");
+    let board = Board::new(boards::stm32mp257f_ev1()).expect("the host has memory for a board");
     let config =
         TeeConfig { keys: TrustedKeys::new([]), policy: Policy::Strict, services, counters: Counters::new() };
     let tee = Arc::new(HostTee::new(board.bus().clone(), config));

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use client::{Client, Served};
 use rproc_board::serve::{Ending, MemoryError, Notice, ServeError};
-use rproc_board::{Happening, STM32MP215F_DK, STM32MP257F_EV1};
+use rproc_board::{CoreKind, CoreName, Happening, boards};
+
+const M33: CoreName = CoreName { id: 1, kind: CoreKind::CortexM33F };
 use support::{CODE, RESULTS, guest};
 
 /// Offsets of register blocks in a BAR of registers (`rproc_aperture::BLOCKS`).
@@ -35,7 +37,9 @@ fn start(client: &mut Client, vector_table: u64) {
 
 #[test]
 fn the_device_says_which_soc_it_is_and_qemu_can_map_its_memories() {
-    for (description, soc) in [(&STM32MP257F_EV1, "stm32mp257"), (&STM32MP215F_DK, "stm32mp215")] {
+    for (description, soc) in
+        [(boards::stm32mp257f_ev1(), "stm32mp257"), (boards::stm32mp215f_dk(), "stm32mp215")]
+    {
         let served = Served::start(description);
         let mut client = served.connect();
         client.attach();
@@ -59,7 +63,7 @@ fn the_device_says_which_soc_it_is_and_qemu_can_map_its_memories() {
 
 #[test]
 fn firmware_in_the_machines_memory_is_released_kicked_and_interrupts() {
-    let served = Served::start(&STM32MP257F_EV1);
+    let served = Served::start(boards::stm32mp257f_ev1());
     let mut client = served.connect();
     client.attach();
     client.put(CODE, &words(guest::MAILBOX));
@@ -80,13 +84,13 @@ fn firmware_in_the_machines_memory_is_released_kicked_and_interrupts() {
         client.unmask();
         client.assert_no_interrupt();
     }
-    let released = Happening::Released { vector_table: CODE as u32, secure: false };
+    let released = Happening::Released { core: M33, vector_table: CODE as u32, secure: false };
     served.wait_for(|notice| matches!(notice, Notice::Board(event) if event.what == released));
 }
 
 #[test]
 fn a_disabled_pin_is_silent_until_it_is_enabled() {
-    let served = Served::start(&STM32MP257F_EV1);
+    let served = Served::start(boards::stm32mp257f_ev1());
     let mut client = served.connect();
     client.attach();
     client.write(CONFIG, 5, &[4]);
@@ -100,7 +104,7 @@ fn a_disabled_pin_is_silent_until_it_is_enabled() {
 
 #[test]
 fn the_normal_world_cannot_do_what_is_the_secure_worlds() {
-    let served = Served::start(&STM32MP257F_EV1);
+    let served = Served::start(boards::stm32mp257f_ev1());
     let mut client = served.connect();
     client.attach();
     client.write32(NORMAL, RCC + 0x434, 1);
@@ -117,7 +121,7 @@ fn the_normal_world_cannot_do_what_is_the_secure_worlds() {
 
 #[test]
 fn a_reset_takes_the_power_but_not_the_fuses_nor_the_machines_memory() {
-    let served = Served::start(&STM32MP257F_EV1);
+    let served = Served::start(boards::stm32mp257f_ev1());
     let mut client = served.connect();
     client.attach();
     client.put(CODE, &words(guest::COUNT));
@@ -138,7 +142,7 @@ fn a_reset_takes_the_power_but_not_the_fuses_nor_the_machines_memory() {
 
 #[test]
 fn without_memory_to_share_the_first_access_ends_it_with_what_to_do() {
-    let served = Served::start(&STM32MP257F_EV1);
+    let served = Served::start(boards::stm32mp257f_ev1());
     let mut client = served.connect();
     client.version();
     assert_eq!(client.read(CONFIG, 0, 4).unwrap(), [0x34, 0x12, 0x60, 0x52]);
@@ -150,7 +154,7 @@ fn without_memory_to_share_the_first_access_ends_it_with_what_to_do() {
 
 #[test]
 fn memory_that_goes_stops_the_processor() {
-    let served = Served::start(&STM32MP257F_EV1);
+    let served = Served::start(boards::stm32mp257f_ev1());
     let mut client = served.connect();
     client.attach();
     client.put(CODE, &words(guest::COUNT));
@@ -166,7 +170,7 @@ fn memory_that_goes_stops_the_processor() {
 
 #[test]
 fn nonsense_is_answered_with_an_error_and_served_on() {
-    let served = Served::start(&STM32MP257F_EV1);
+    let served = Served::start(boards::stm32mp257f_ev1());
     let mut client = served.connect();
     client.attach();
     assert_eq!(client.ask(99, &[]), Err(22));
@@ -184,16 +188,16 @@ fn nonsense_is_answered_with_an_error_and_served_on() {
 
 #[test]
 fn every_wait_has_an_end() {
-    let served = Served::start_with(&STM32MP257F_EV1, Some(Duration::from_millis(300)));
+    let served = Served::start_with(boards::stm32mp257f_ev1(), Some(Duration::from_millis(300)));
     // Someone who only looks, and someone who never says a word.
     drop(served.connect());
     let _silent = served.connect();
     assert!(matches!(served.end(), Err(ServeError::NobodyCame { .. })));
-    let served = Served::start(&STM32MP257F_EV1);
+    let served = Served::start(boards::stm32mp257f_ev1());
     let mut client = served.connect();
     client.attach();
     assert_eq!(served.stop().unwrap(), Ending::Stopped);
-    let served = Served::start(&STM32MP257F_EV1);
+    let served = Served::start(boards::stm32mp257f_ev1());
     let mut client = served.connect();
     client.raw(&[1, 0, 1]);
     drop(client);

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use rproc_abi::enumeration::Scope;
 use rproc_abi::{Login, Origin, Param, ProcessorId, TeeResult, Uuid};
 use rproc_board::tee::{Counters, HostTee, Presence, Services, TeeConfig, TrustedKeys};
-use rproc_board::{Board, STM32MP257F_EV1};
+use rproc_board::{Board, boards};
 use rproc_service::Policy;
 use rproc_tee::{BusError, Device, Driver, Outcome, RemoteprocService, SessionId, TeeBus, TeeClient};
 
 fn tee(presence: Presence) -> Arc<HostTee> {
-    let board = Board::new(&STM32MP257F_EV1).expect("the host has memory for a board");
+    let board = Board::new(boards::stm32mp257f_ev1()).expect("the host has memory for a board");
     let services =
         Services { remoteproc: presence, scmi: Presence::Absent, hwrng: Presence::Absent, ..Services::all() };
     let config =

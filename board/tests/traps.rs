@@ -120,7 +120,11 @@ fn a_warm_reset_clears_what_it_must() {
     let (mut with, wake) = run(board(), "trap-warm-reset.elf", 10);
     let Results { done, verdict, counters } = results(&with);
     assert_eq!((done, verdict, counters[0], wake), (1, PASS, 2, Wake::Idle), "{counters:?}");
-    assert!(with.drain_events().iter().any(|event| event.what == Happening::ResetRequested));
+    assert!(
+        with.drain_events()
+            .iter()
+            .any(|event| event.what == Happening::ResetRequested { core: support::M33 })
+    );
     let (without, _) = run(board_without(WorkAround::ColdReset), "trap-warm-reset.elf", 10);
     let Results { done, verdict, counters } = results(&without);
     assert_eq!((done, verdict, counters[0]), (1, FAIL, 2), "the fault this works around is gone");

@@ -1,4 +1,4 @@
-/* RPMsg echo in plain C, without any library: what ../echo-m33 does, for those who write their firmware in C.
+/* RPMsg echo in plain C, without any library: what ../echo does, for those who write their firmware in C.
  *
  * Announces "rproc-echo-c" and sends every message back to its sender. The host's side of both rings is not trusted: a
  * descriptor outside the shared memory, or an index that jumps, stops the echo with a line in the trace buffer.

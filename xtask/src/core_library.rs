@@ -1,4 +1,4 @@
-//! Where the `core` library for the firmware's target comes from: rustup's ready-built one, or sources to build it from.
+//! Where the `core` library for the firmware's targets comes from: rustup's ready-built one, or sources to build it from.
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
@@ -101,16 +101,16 @@ impl Available {
     }
 }
 
-/// Looks for core libraries for `target`: at the origin `wanted`, or at all that need no network. Debian's package is unpacked below
+/// Looks for core libraries for all of `targets`: at the origin `wanted`, or at all that need no network. Debian's package is unpacked below
 /// `scratch`, once, and downloaded only when it is asked for by name.
-pub fn find(target: &str, wanted: Option<Origin>, scratch: &Path) -> Result<Available> {
+pub fn find(targets: &[&str], wanted: Option<Origin>, scratch: &Path) -> Result<Available> {
     let mut available = Available::default();
     for origin in [Origin::Installed, Origin::RustSrc, Origin::Debian] {
         if wanted.is_some_and(|wanted| wanted != origin) {
             continue;
         }
         let library = match origin {
-            Origin::Installed => installed(target),
+            Origin::Installed => installed(targets),
             Origin::RustSrc => rust_src().and_then(|sources| CoreLibrary::from_sources(origin, sources)),
             Origin::Debian => debian(scratch, wanted == Some(Origin::Debian))
                 .and_then(|sources| CoreLibrary::from_sources(origin, sources)),
@@ -120,12 +120,19 @@ pub fn find(target: &str, wanted: Option<Origin>, scratch: &Path) -> Result<Avai
     Ok(available)
 }
 
-fn installed(target: &str) -> Result<CoreLibrary> {
-    let libraries = output(Command::new("rustc").args(["--print", "target-libdir", "--target", target]))?;
-    if !Path::new(&libraries).is_dir() {
-        bail!("no core for {target} is installed; `rustup target add {target}` would install it");
+fn installed(targets: &[&str]) -> Result<CoreLibrary> {
+    let mut missing = Vec::new();
+    for target in targets {
+        let libraries = output(Command::new("rustc").args(["--print", "target-libdir", "--target", target]))?;
+        if !Path::new(&libraries).is_dir() {
+            missing.push(*target);
+        }
     }
-    Ok(CoreLibrary::installed())
+    if missing.is_empty() {
+        return Ok(CoreLibrary::installed());
+    }
+    let missing = missing.join(" ");
+    bail!("no core for {missing} is installed; `rustup target add {missing}` would install it")
 }
 
 fn rust_src() -> Result<PathBuf> {
@@ -217,9 +224,11 @@ mod tests {
 
     #[test]
     fn a_target_without_core_says_how_to_get_it() {
-        let found = find("thumbv6m-none-eabi", Some(Origin::Installed), Path::new("nowhere")).unwrap();
+        let targets = ["x86_64-unknown-linux-gnu", "thumbv4t-none-eabi"];
+        let found = find(&targets, Some(Origin::Installed), Path::new("nowhere")).unwrap();
         if found.libraries.is_empty() {
-            assert!(found.missing[0].contains("rustup target add thumbv6m-none-eabi"), "{found:?}");
+            assert!(found.missing[0].contains("rustup target add "), "{found:?}");
+            assert!(found.missing[0].ends_with("would install it"), "{found:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod built_with;
 mod compile;
+mod programs;
 
 use crate::core_library::{self, CoreLibrary, Origin};
 use crate::process::output;
@@ -9,26 +10,13 @@ use crate::repository;
 use anyhow::{Context, Result, bail};
 use built_with::BuiltWith;
 use compile::Built;
+use programs::{Chip, PROGRAMS};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use compile::run_as_rustc_wrapper;
 
-const TARGET: &str = "thumbv8m.main-none-eabi";
-/// The Rust programs of the workspace in `firmware/`.
-const PROGRAMS: [&str; 10] = [
-    "echo-m33",
-    "fault",
-    "lockup",
-    "hang",
-    "forbidden",
-    "trap-idle",
-    "trap-it",
-    "trap-torn",
-    "trap-warm-reset",
-    "trap-wfe",
-];
 /// The C program, a folder of its own.
 const C_PROGRAM: &str = "echo-c";
 const C_COMPILER: &str = "arm-none-eabi-gcc";
@@ -93,10 +81,10 @@ fn build_rust(options: &Options, repository: &Path, stored: &BuiltWith) -> Resul
     let scratch = scratch(repository)?;
     let rustc = output(Command::new("rustc").arg("--version"))?;
     let compiler = |core: &CoreLibrary| format!("{rustc}, {}", core.identity);
-    let available = core_library::find(TARGET, options.core, &scratch)?;
+    let available = core_library::find(&Chip::ALL.map(Chip::target), options.core, &scratch)?;
     let Some(core) = available.choose(|core| stored.rust == Some(compiler(core))) else {
         let missing =
-            format!("there is no core library for {TARGET}:\n  - {}", available.missing.join("\n  - "));
+            format!("there is no core library for the firmware:\n  - {}", available.missing.join("\n  - "));
         if options.check {
             loud(&format!("SKIPPED: THE RUST FIRMWARE IS NOT BUILT, {missing}"));
             return Ok(None);
@@ -224,7 +212,6 @@ fn elf(folder: &Path, program: &str) -> PathBuf {
 mod tests {
     use super::*;
     use rproc_elf::ElfFile;
-    use std::ops::Range;
 
     #[test]
     fn options_are_read() {
@@ -263,38 +250,43 @@ mod tests {
         assert!(error.contains("hang"), "{error}");
     }
 
-    #[test]
-    fn every_program_named_here_is_in_the_workspace() {
-        let firmware = repository().join("firmware");
-        let places =
-            ["echo-m33/src/main.rs", "broken/src/bin", "traps/src/bin"].map(|place| firmware.join(place));
-        for program in PROGRAMS {
-            let source = format!("{program}.rs");
-            assert!(
-                program == "echo-m33" || places.iter().any(|place| place.join(&source).is_file()),
-                "{program}"
-            );
+    /// Where a chip's vectors and resource tables lie, and first address and end of the memories its board gives the processor.
+    fn layout(chip: Chip) -> (u64, Option<u64>, Vec<(u64, u64)>) {
+        match chip {
+            Chip::Stm32mp25M33 => (
+                0x8010_0000,
+                Some(0x8120_0000),
+                vec![(0x8010_0000, 0x8090_0000), (0x80A0_0000, 0x8120_0000), (0x8120_0000, 0x8130_0000)],
+            ),
+            Chip::Stm32mp15M4 => (
+                0,
+                Some(0x1004_8000),
+                vec![(0, 0x1_0000), (0x1000_0000, 0x1004_0000), (0x1004_8000, 0x1005_0000)],
+            ),
+            Chip::Stm32mp25M0 => {
+                let banks =
+                    vec![(0x200C_0000, 0x200C_2000), (0x200C_2000, 0x200C_4000), (0x200C_4000, 0x200C_8000)];
+                (0x200C_0000, None, banks)
+            }
         }
-        let bins: usize = places[1..].iter().map(|place| fs::read_dir(place).unwrap().count()).sum();
-        assert_eq!(bins + 1, PROGRAMS.len(), "a program in the workspace is not named here");
     }
 
     /// A loader finds in each stored file what it needs: vectors where the processor starts, a resource table that lies
-    /// where it is loaded, and segments inside the memory that the board gives the Cortex-M33.
+    /// where it is loaded, and segments inside the memory that the board gives the processor.
     #[test]
     fn stored_files_are_what_a_loader_wants() {
         let folder = repository().join("firmware/elf");
-        for program in PROGRAMS.iter().chain([&C_PROGRAM]) {
+        let programs = PROGRAMS.iter().map(|program| (program.name, program.chip));
+        for (program, chip) in programs.chain([(C_PROGRAM, Chip::Stm32mp25M33)]) {
+            let (vectors, table, regions) = layout(chip);
             let bytes = fs::read(elf(&folder, program)).unwrap();
             let file = ElfFile::parse(&bytes).unwrap();
-            assert_eq!(file.vector_table().unwrap().unwrap().section.address, 0x8010_0000, "{program}");
-            let table = file.find_resource_table().unwrap();
-            assert_eq!(table.is_some(), !program.starts_with("trap-"), "{program}");
-            assert!(table.is_none_or(|table| table.section.address == 0x8120_0000), "{program}");
+            assert_eq!(file.vector_table().unwrap().unwrap().section.address, vectors, "{program}");
+            let found = file.find_resource_table().unwrap().map(|found| found.section.address);
+            assert_eq!(found, table.filter(|_| !program.starts_with("trap-")), "{program}");
             for segment in file.segments().filter(|segment| segment.is_load()) {
                 let memory = segment.memory_range().unwrap();
-                let regions = [0x8010_0000..0x8090_0000, 0x80A0_0000..0x8120_0000, 0x8120_0000..0x8130_0000];
-                let inside = |region: &Range<u64>| region.start <= memory.start && memory.end <= region.end;
+                let inside = |(start, end): &(u64, u64)| *start <= memory.start && memory.end <= *end;
                 assert!(segment.memory_size > 0 && regions.iter().any(inside), "{program}: {segment:?}");
                 assert_eq!(segment.physical_address, segment.virtual_address, "{program}");
             }

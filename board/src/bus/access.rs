@@ -17,25 +17,34 @@ pub enum Initiator {
     M33Secure,
     /// The Cortex-M0+: compartment 3, non-secure transactions only.
     M0Plus,
+    /// The Cortex-M4 of an STM32MP15, whose guard knows it as the MCU: compartment 2, non-secure transactions only.
+    M4,
 }
 
 impl Initiator {
     /// Every initiator, in the order of the columns of a permission map.
-    pub const ALL: [Initiator; 5] = [
+    pub const ALL: [Initiator; 6] = [
         Initiator::A35Secure,
         Initiator::A35NonSecure,
         Initiator::M33,
         Initiator::M33Secure,
         Initiator::M0Plus,
+        Initiator::M4,
     ];
 
-    /// Compartment id (CID): 1 A35, 2 M33, 3 M0+ (OP-TEE `stm32mp25-rif.h`).
+    /// Compartment id (CID): 1 A35, 2 M33, 3 M0+ (OP-TEE `stm32mp25-rif.h`). An STM32MP15 has none; its processors get those of
+    /// their successors.
     pub const fn compartment(self) -> u8 {
         match self {
             Initiator::A35Secure | Initiator::A35NonSecure => 1,
-            Initiator::M33 | Initiator::M33Secure => 2,
+            Initiator::M33 | Initiator::M33Secure | Initiator::M4 => 2,
             Initiator::M0Plus => 3,
         }
+    }
+
+    /// Whether it is software on the Cortex-A side.
+    pub const fn is_a_side(self) -> bool {
+        matches!(self, Initiator::A35Secure | Initiator::A35NonSecure)
     }
 
     /// Whether it can issue secure transactions.
@@ -43,7 +52,7 @@ impl Initiator {
         matches!(self, Initiator::A35Secure | Initiator::M33Secure)
     }
 
-    /// Index of the initiator's column in a permission map, below 5.
+    /// Index of the initiator's column in a permission map, below 6.
     pub(crate) const fn view(self) -> u32 {
         self as u32
     }
@@ -57,6 +66,7 @@ impl fmt::Display for Initiator {
             Initiator::M33 => "the Cortex-M33",
             Initiator::M33Secure => "the Cortex-M33 in secure state",
             Initiator::M0Plus => "the Cortex-M0+",
+            Initiator::M4 => "the Cortex-M4",
         })
     }
 }

@@ -1,34 +1,27 @@
 //! Every register block behind one decoder, with the rules of who may touch which.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use super::access::{Direction, Initiator};
 use super::memory::Memories;
 use crate::core::InterruptLines;
-use crate::description::Description;
-use crate::firewall::{Iac, Risab, Risaf};
+use crate::description::{Coprocessor, CoreKind, Description, Family, MailboxSite};
+use crate::firewall::{Guard, Iac, guards};
 use crate::peripherals::{
-    BootState, BootVector, Ca35Syscfg, CpuState, Hsem, Ipcc, Otp, Pwr, Rcc, RegisterWrite, Side, Storage,
-    Tamp, Uart,
+    Access, BootState, BootVector, Ca35Syscfg, CpuState, Hsem, Ipcc, Line, Otp, Plugged, Pwr, Rcc,
+    RegisterWrite, ResetPulse, Storage, Tamp, Uart, plugged,
 };
+use crate::soc;
 
-/// Illegal-access identifiers of the peripherals (ST `stm32mp2xx_hal_rif.h`).
-const IAC_ID_IPCC1: u8 = 144;
-const IAC_ID_IPCC2: u8 = 145;
-const IAC_ID_IAC: u8 = 127;
-const IAC_ID_RCC: u8 = 156;
-const IAC_ID_BSEC: u8 = 177;
-/// A reserved identifier, used for blocks whose own was not found (CA35SYSCFG, RIFSC): board's model.
-const IAC_ID_OTHER: u8 = 143;
-
-/// SYSCFG's first register at power-on; ST's M33 start-up does not go on when the low bits read 3 or 0xC.
+/// SYSCFG's first register at power-on; ST's M33 start-up does not go on when the low bits read 3 or 0xC, and an M4's takes 4 for
+/// engineering boot.
 const SYSCFG_AT_POWER_ON: u32 = 1;
 
 /// A modelled register block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Block {
-    Ipcc1,
-    Ipcc2,
+    Ipcc(usize),
     Hsem,
     Rcc,
     Pwr,
@@ -37,8 +30,8 @@ enum Block {
     Otp,
     Rifsc,
     Iac,
-    Risaf(usize),
-    Risab(usize),
+    Guard(usize),
+    Plugged(usize),
     Uart(usize),
     Storage,
 }
@@ -48,18 +41,20 @@ enum Block {
 pub struct Refusal {
     /// Name of the rule's block.
     pub guard: &'static str,
-    iac_id: u8,
+    iac_id: Option<u8>,
 }
 
-/// What an access did besides moving data.
+/// What an access, or time, did besides moving data.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Effects {
     /// A UART completed a line.
     pub line: Option<(u64, String)>,
     /// First access to a block without a model.
     pub unmodelled: bool,
-    /// The run loop must look at the board: an A-side interrupt rose or the M33's boot state changed.
+    /// The run loop must look at the board: a boot state or the time of the next event changed.
     pub attention: bool,
+    /// Resets that blocks asked for and that have been carried out.
+    pub resets: Vec<ResetPulse>,
 }
 
 /// The register blocks.
@@ -67,8 +62,7 @@ pub struct Effects {
 pub struct Devices {
     description: Description,
     blocks: Vec<(u64, u64, Block)>,
-    ipcc1: Ipcc,
-    ipcc2: Ipcc,
+    ipccs: Vec<Ipcc>,
     hsem: Hsem,
     rcc: Rcc,
     pwr: Pwr,
@@ -76,100 +70,104 @@ pub struct Devices {
     ca35syscfg: Ca35Syscfg,
     otp: Otp,
     iac: Iac,
-    risafs: Vec<Risaf>,
-    risabs: Vec<Risab>,
+    guards: Vec<Box<dyn Guard>>,
+    plugged: Vec<Plugged>,
     uarts: Vec<Uart>,
     storage: Storage,
     high_spis: BTreeSet<u16>,
+    /// When the first of the plugged blocks will do something by itself.
+    next_event: Option<Duration>,
 }
 
 impl Devices {
     /// Every block at power-on, the guards compiled into the memories' permission maps.
     pub fn new(description: &Description, memories: &Memories, otp: &[u32]) -> Self {
         let map = &description.registers;
-        let mut blocks = vec![
-            (map.ipcc1, 0x400, Block::Ipcc1),
-            (map.ipcc2, 0x400, Block::Ipcc2),
+        let guards = guards(description, memories);
+        guards.iter().for_each(|guard| guard.compile(memories));
+        let plugged = plugged(description);
+        let mut blocks: Vec<(u64, u64, Block)> = plugged
+            .iter()
+            .enumerate()
+            .map(|(n, block)| (block.base, block.size, Block::Plugged(n)))
+            .collect();
+        blocks.extend(guards.iter().enumerate().map(|(n, guard)| {
+            let (base, size) = guard.registers();
+            (base, size, Block::Guard(n))
+        }));
+        let rcc_size = match description.family {
+            Family::Stm32mp15 => 0x1000,
+            Family::Stm32mp25 => 0x1_0000,
+        };
+        blocks.extend([
             (map.hsem, 0x400, Block::Hsem),
-            (map.rcc, 0x1_0000, Block::Rcc),
-            (map.pwr, 0x400, Block::Pwr),
+            (map.rcc, rcc_size, Block::Rcc),
             (map.tamp, 0x400, Block::Tamp),
-            (map.ca35syscfg, 0x1_0000, Block::Ca35Syscfg),
             (map.bsec, 0x1000, Block::Otp),
-            (map.rifsc, 0x1000, Block::Rifsc),
-            (map.iac, 0x400, Block::Iac),
-        ];
-        blocks.extend(
-            description.risafs.iter().enumerate().map(|(n, site)| (site.registers, 0x1000, Block::Risaf(n))),
-        );
-        blocks.extend(
-            description.risabs.iter().enumerate().map(|(n, site)| (site.registers, 0x1000, Block::Risab(n))),
-        );
+        ]);
+        if description.family == Family::Stm32mp25 {
+            blocks.push((map.pwr, 0x400, Block::Pwr));
+        }
+        blocks.extend(map.ca35syscfg.map(|base| (base, 0x1_0000, Block::Ca35Syscfg)));
+        blocks.extend(map.rifsc.map(|base| (base, 0x1000, Block::Rifsc)));
+        blocks.extend(map.iac.map(|base| (base, 0x400, Block::Iac)));
+        let mailboxes = description.mailboxes.iter().enumerate();
+        blocks.extend(mailboxes.map(|(n, site)| (site.registers, 0x400, Block::Ipcc(n))));
         blocks.extend(description.uarts.iter().enumerate().map(|(n, base)| (*base, 0x400, Block::Uart(n))));
-        let risafs: Vec<Risaf> = description
-            .risafs
-            .iter()
-            .filter_map(|site| {
-                let place = memories.place(site.memory)?;
-                let bank = memories.bank(place.bank)?;
-                let risaf = Risaf::new(*site, place.offset, bank.ram.size() - place.offset);
-                risaf.compile_all(&bank.permissions);
-                Some(risaf)
-            })
-            .collect();
-        let risabs: Vec<Risab> = description
-            .risabs
-            .iter()
-            .filter_map(|site| {
-                let place = memories.place(site.memory)?;
-                let risab = Risab::new(*site, place.offset);
-                risab.compile_all(&memories.bank(place.bank)?.permissions);
-                Some(risab)
-            })
-            .collect();
         let mut storage = Storage::default();
-        storage.write(map.syscfg, RegisterWrite::word(SYSCFG_AT_POWER_ON));
+        if description.family == Family::Stm32mp25 {
+            storage.write(map.syscfg, RegisterWrite::word(SYSCFG_AT_POWER_ON));
+        }
         // Known, so its first access is nothing to report.
         storage.is_new(map.syscfg);
-        Devices {
-            description: *description,
+        let mut devices = Devices {
+            description: description.clone(),
             blocks,
-            ipcc1: Ipcc::new(16),
-            ipcc2: Ipcc::new(16),
-            hsem: Hsem::default(),
-            rcc: Rcc::new(),
+            ipccs: description.mailboxes.iter().map(|site| Ipcc::new(site.channels)).collect(),
+            hsem: Hsem::new(description.family),
+            rcc: Rcc::new(description.family),
             pwr: Pwr::default(),
             tamp: Tamp::default(),
             ca35syscfg: Ca35Syscfg::default(),
             otp: Otp::new(otp),
             iac: Iac::default(),
-            risafs,
-            risabs,
+            guards,
+            plugged,
             uarts: description.uarts.iter().map(|_| Uart::default()).collect(),
             storage,
             high_spis: BTreeSet::new(),
-        }
+            next_event: None,
+        };
+        devices.next_event = devices.first_event();
+        devices
+    }
+
+    /// Plugs in one more block, at power-on.
+    #[cfg(test)]
+    pub fn plug(&mut self, block: Plugged) {
+        self.blocks.insert(0, (block.base, block.size, Block::Plugged(self.plugged.len())));
+        self.plugged.push(block);
+        self.next_event = self.first_event();
     }
 
     /// Reads the register at a word-aligned address of the non-secure alias.
     ///
     /// # Errors
     /// [`Refusal`] when a rule forbids it.
-    pub fn read(&mut self, by: Initiator, address: u64, effects: &mut Effects) -> Result<u32, Refusal> {
+    pub fn read(&mut self, access: Access, address: u64, effects: &mut Effects) -> Result<u32, Refusal> {
         let (block, offset) = self.locate(address);
-        self.entitled(block, offset, by, Direction::Read)?;
+        self.entitled(block, address, offset, access.by, Direction::Read)?;
         Ok(match block {
-            Block::Ipcc1 => self.ipcc1.read(offset),
-            Block::Ipcc2 => self.ipcc2.read(offset),
-            Block::Hsem => self.hsem.read(offset, by),
+            Block::Ipcc(n) => self.ipccs.get(n).map_or(0, |ipcc| ipcc.read(offset)),
+            Block::Hsem => self.hsem.read(offset, access.by),
             Block::Rcc => self.rcc.read(offset),
             Block::Pwr => self.pwr.read(offset),
             Block::Tamp => self.tamp.read(offset),
             Block::Ca35Syscfg => self.ca35syscfg.read(offset),
             Block::Otp => self.otp.read(offset),
             Block::Iac => self.iac.read(offset),
-            Block::Risaf(n) => self.risafs.get(n).map_or(0, |risaf| risaf.read(offset)),
-            Block::Risab(n) => self.risabs.get_mut(n).map_or(0, |risab| risab.read(offset)),
+            Block::Guard(n) => self.guards.get_mut(n).map_or(0, |guard| guard.read(offset)),
+            Block::Plugged(n) => self.plugged.get_mut(n).map_or(0, |it| it.peripheral.read(offset, access)),
             Block::Uart(n) => self.uarts.get(n).map_or(0, |uart| uart.read(offset)),
             Block::Rifsc => self.storage.read(address),
             Block::Storage => {
@@ -179,44 +177,56 @@ impl Devices {
         })
     }
 
+    /// Whether reading the register at an address may change something: hardware semaphores are taken by a read.
+    pub fn reading_changes(&self, address: u64) -> bool {
+        match self.locate(address & !3) {
+            (Block::Hsem, _) => true,
+            (Block::Plugged(n), offset) => {
+                self.plugged.get(n).is_some_and(|it| it.peripheral.reading_changes(offset))
+            }
+            _ => false,
+        }
+    }
+
     /// Writes the register at a word-aligned address of the non-secure alias.
     ///
     /// # Errors
     /// [`Refusal`] when a rule forbids it; nothing has changed then.
     pub fn write(
         &mut self,
-        by: Initiator,
+        access: Access,
         address: u64,
         write: RegisterWrite,
         memories: &Memories,
         effects: &mut Effects,
     ) -> Result<(), Refusal> {
         let (block, offset) = self.locate(address);
-        self.entitled(block, offset, by, Direction::Write)?;
-        let epoch = self.rcc.boot().epoch;
+        self.entitled(block, address, offset, access.by, Direction::Write)?;
         match block {
-            Block::Ipcc1 => self.ipcc1.write(offset, write),
-            Block::Ipcc2 => self.ipcc2.write(offset, write),
-            Block::Hsem => self.hsem.write(offset, write, by),
-            Block::Rcc => self.rcc.write(offset, write),
+            Block::Ipcc(n) => {
+                self.ipccs.iter_mut().skip(n).take(1).for_each(|ipcc| ipcc.write(offset, write))
+            }
+            Block::Hsem => self.hsem.write(offset, write, access.by),
+            Block::Rcc => {
+                let before = self.boots();
+                self.rcc.write(offset, write);
+                self.tell_of_resets(&before, access.now, effects);
+            }
             Block::Pwr => self.pwr.write(offset, write),
             Block::Tamp => self.tamp.write(offset, write),
             Block::Ca35Syscfg => self.ca35syscfg.write(offset, write),
             Block::Otp => self.otp.write(offset, write),
             Block::Iac => self.iac.write(offset, write),
-            Block::Risaf(n) => {
-                if let Some(risaf) = self.risafs.get_mut(n)
-                    && let Some(bank) = memories.bank_at(risaf.site().memory)
-                {
-                    risaf.write(offset, write, &bank.permissions);
+            Block::Guard(n) => {
+                if let Some(guard) = self.guards.get_mut(n) {
+                    guard.write(offset, write, memories);
                 }
             }
-            Block::Risab(n) => {
-                if let Some(risab) = self.risabs.get_mut(n)
-                    && let Some(bank) = memories.bank_at(risab.site().memory)
-                {
-                    risab.write(offset, write, &bank.permissions);
+            Block::Plugged(n) => {
+                if let Some(it) = self.plugged.get_mut(n) {
+                    it.peripheral.write(offset, write, access);
                 }
+                self.after_plugged(access.now, effects);
             }
             Block::Uart(n) => {
                 if let Some(uart) = self.uarts.get_mut(n) {
@@ -229,72 +239,144 @@ impl Devices {
                 self.storage.write(address, write);
             }
         }
-        effects.attention |= self.rcc.boot().epoch != epoch;
         Ok(())
     }
 
-    /// Latches a refused memory access in the guard over it. Returns the guard's name and the region or page.
+    /// When a block will next do something by itself.
+    pub fn next_event(&self) -> Option<Duration> {
+        self.next_event
+    }
+
+    /// Lets every plugged block do what was to be done until `now`.
+    pub fn advance(&mut self, now: Duration, effects: &mut Effects) {
+        if self.next_event.is_none_or(|event| event > now) {
+            return;
+        }
+        for it in &mut self.plugged {
+            if it.peripheral.next_event().is_some_and(|event| event <= now) {
+                it.peripheral.advance(now);
+            }
+        }
+        self.after_plugged(now, effects);
+    }
+
+    /// Resets a coprocessor that asked for it itself.
+    pub fn reset_by_itself(&mut self, coprocessor: u32, now: Duration, effects: &mut Effects) {
+        let before = self.boots();
+        self.rcc.reset(coprocessor, None);
+        self.tell_of_resets(&before, now, effects);
+    }
+
+    /// Carries out the resets that blocks ask for and looks when the next event is.
+    fn after_plugged(&mut self, now: Duration, effects: &mut Effects) {
+        let before = self.boots();
+        for it in &mut self.plugged {
+            if let Some(pulse) = it.peripheral.take_reset() {
+                self.rcc.reset(pulse.coprocessor, pulse.cause);
+                effects.resets.push(pulse);
+            }
+        }
+        self.tell_of_resets(&before, now, effects);
+        // A block whose moment does not move on would stop time: it waits for its next write.
+        let next = self.first_event().filter(|event| *event > now);
+        effects.attention |= next != self.next_event;
+        self.next_event = next;
+    }
+
+    fn first_event(&self) -> Option<Duration> {
+        self.plugged.iter().filter_map(|it| it.peripheral.next_event()).min()
+    }
+
+    fn boots(&self) -> Vec<BootState> {
+        self.description.coprocessors.iter().map(|core| self.rcc.boot(core.id)).collect()
+    }
+
+    /// Tells the blocks of a coprocessor's reset domain that it was reset, and the run loop that something changed.
+    fn tell_of_resets(&mut self, before: &[BootState], now: Duration, effects: &mut Effects) {
+        for (core, before) in self.description.coprocessors.iter().zip(before) {
+            if self.rcc.boot(core.id).epoch != before.epoch {
+                effects.attention = true;
+                for it in &mut self.plugged {
+                    it.peripheral.coprocessor_reset(core.id, now);
+                }
+            }
+        }
+        if effects.attention {
+            self.next_event = self.first_event();
+        }
+    }
+
+    /// Latches a refused access to memory at an A-side address in the guard over it. Returns the guard's name and the region or
+    /// page.
     pub fn capture_memory(
         &mut self,
         by: Initiator,
         direction: Direction,
-        bank_base: u64,
-        bank_offset: u64,
-        memories: &Memories,
+        address: Option<u64>,
     ) -> (&'static str, Option<u8>) {
-        let same_bank = |memory: u64| {
-            memories.place(memory).map(|place| place.bank)
-                == memories.place(bank_base).map(|place| place.bank)
+        let guard = address.and_then(|at| Some((self.guards.iter_mut().find(|guard| guard.guards(at))?, at)));
+        let Some((guard, address)) = guard else {
+            self.iac.raise(soc::IAC_ID_OTHER);
+            return ("the secure alias", None);
         };
-        if let Some(risaf) =
-            self.risafs.iter_mut().find(|risaf| same_bank(risaf.site().memory) && risaf.guards(bank_offset))
-        {
-            let offset = risaf.offset_of(bank_offset);
-            risaf.capture(by, direction, offset);
-            self.iac.raise(risaf.site().iac_id);
-            return (risaf.site().name, risaf.region_at(offset));
+        let region = guard.capture(by, direction, address);
+        let found = (guard.name(), region);
+        if let Some(id) = guard.iac_id() {
+            self.iac.raise(id);
         }
-        if let Some(risab) =
-            self.risabs.iter_mut().find(|risab| same_bank(risab.site().memory) && risab.guards(bank_offset))
-        {
-            risab.capture(by, direction, bank_offset);
-            self.iac.raise(risab.site().iac_id);
-            return (risab.site().name, risab.page_at(bank_offset));
-        }
-        self.iac.raise(IAC_ID_OTHER);
-        ("the secure alias", None)
+        found
     }
 
     /// Latches a refused register access.
     pub fn capture_refusal(&mut self, address: u64, refusal: Refusal) {
-        match self.locate(address).0 {
-            Block::Risaf(n) => self.risafs.iter_mut().skip(n).take(1).for_each(Risaf::capture_configuration),
-            Block::Risab(n) => self.risabs.iter_mut().skip(n).take(1).for_each(Risab::capture_configuration),
-            _ => {}
+        if let Block::Guard(n) = self.locate(address).0
+            && let Some(guard) = self.guards.get_mut(n)
+        {
+            guard.capture_configuration();
         }
-        self.iac.raise(refusal.iac_id);
+        if let Some(id) = refusal.iac_id {
+            self.iac.raise(id);
+        }
     }
 
-    /// Drives the M33's inputs and the A-side lines from the devices' state. Returns whether an A-side line rose.
-    pub fn drive_lines(&mut self, m33: &InterruptLines) -> bool {
-        let nvic = self.description.ipcc1_nvic;
-        // The numbers come from the board's description, whose tests keep them inside the NVIC.
-        let _ = m33.set(nvic.rx, self.ipcc1.rx_line(Side::Two));
-        let _ = m33.set(nvic.tx, self.ipcc1.tx_line(Side::Two));
-        let spi = self.description.ipcc1_spi;
-        let mut rose = false;
-        for (number, level) in [
-            (spi.rx, self.ipcc1.rx_line(Side::One)),
-            (spi.tx, self.ipcc1.tx_line(Side::One)),
-            (self.description.iac_spi, self.iac.line()),
-        ] {
-            if level {
-                rose |= self.high_spis.insert(number);
-            } else {
-                self.high_spis.remove(&number);
+    /// Drives the coprocessors' inputs (in the description's order) and the A-side lines from the devices' state. Returns whether
+    /// an A-side line rose or an input of a coprocessor other than `by` changed: then the run loop must look.
+    pub fn drive_lines(&mut self, cores: &[InterruptLines], by: Option<Initiator>) -> Driven {
+        let mut driven = Driven::default();
+        let mut spis = BTreeSet::new();
+        let description = &self.description;
+        let mut nvic = |coprocessor: u32, number: u16, level: bool| {
+            let known = description.coprocessors.iter().zip(cores).find(|(core, _)| core.id == coprocessor);
+            if let Some((core, lines)) = known {
+                // The numbers come from the board's description, whose tests keep them inside the NVIC.
+                let changed = lines.set(number, level).unwrap_or(false);
+                let own = by.is_some_and(|by| by.compartment() == core.initiator.compartment());
+                driven.another_core |= changed && !own;
+            }
+        };
+        for (ipcc, site) in self.ipccs.iter().zip(&description.mailboxes) {
+            let core = site.a_side.other();
+            nvic(site.coprocessor, site.nvic.rx, ipcc.rx_line(core));
+            nvic(site.coprocessor, site.nvic.tx, ipcc.tx_line(core));
+            let ours = [(site.spi.rx, ipcc.rx_line(site.a_side)), (site.spi.tx, ipcc.tx_line(site.a_side))];
+            spis.extend(ours.into_iter().filter_map(|(number, level)| level.then_some(number)));
+        }
+        if !self.plugged.is_empty() {
+            let mut inputs = std::collections::BTreeMap::new();
+            for it in &self.plugged {
+                it.peripheral.lines(&mut |line, level| *inputs.entry(line).or_insert(false) |= level);
+            }
+            for (line, level) in inputs {
+                match line {
+                    Line::Spi(number) => spis.extend(level.then_some(number)),
+                    Line::Nvic { coprocessor, number } => nvic(coprocessor, number, level),
+                }
             }
         }
-        rose
+        spis.extend(description.iac_spi.filter(|_| self.iac.line()));
+        driven.rose = !spis.is_subset(&self.high_spis);
+        self.high_spis = spis;
+        driven
     }
 
     /// A-side interrupts whose line is high (SPI numbers).
@@ -302,19 +384,21 @@ impl Devices {
         &self.high_spis
     }
 
-    /// Whether the M33 is out of its boot hold.
-    pub fn boot(&self) -> BootState {
-        self.rcc.boot()
+    /// A coprocessor's boot state, and where it would boot now.
+    pub fn boot(&self, core: &Coprocessor) -> (BootState, BootVector) {
+        let vector = match core.kind {
+            CoreKind::CortexM33F => self.ca35syscfg.boot_vector(),
+            CoreKind::CortexM4F => BootVector { table: soc::stm32mp15::M4_VECTORS, secure: false },
+            CoreKind::CortexM0Plus => BootVector { table: soc::stm32mp25::M0_PLUS_VECTORS, secure: false },
+        };
+        (self.rcc.boot(core.id), vector)
     }
 
-    /// Where the M33 would boot now.
-    pub fn boot_vector(&self) -> BootVector {
-        self.ca35syscfg.boot_vector()
-    }
-
-    /// Tells the power controller the M33's state.
-    pub fn set_cpu_state(&mut self, state: CpuState) {
-        self.pwr.cpu2 = state;
+    /// Tells the power controller the state of the coprocessor that it knows.
+    pub fn set_cpu_state(&mut self, core: &Coprocessor, state: CpuState) {
+        if core.kind == CoreKind::CortexM33F {
+            self.pwr.cpu2 = state;
+        }
     }
 
     /// The one-time-programmable words.
@@ -336,52 +420,59 @@ impl Devices {
     fn entitled(
         &self,
         block: Block,
+        address: u64,
         offset: u32,
         by: Initiator,
         direction: Direction,
     ) -> Result<(), Refusal> {
+        for guard in &self.guards {
+            if let Some(name) = guard.refuses_register(by, direction, address) {
+                return Err(Refusal { guard: name, iac_id: guard.iac_id() });
+            }
+        }
         let writing = direction == Direction::Write;
         let secure_only = |guard, iac_id| match by {
             Initiator::A35Secure => Ok(()),
-            _ => Err(Refusal { guard, iac_id }),
+            _ => Err(Refusal { guard, iac_id: Some(iac_id) }),
         };
         match block {
-            Block::Risaf(n) if writing => {
-                let (name, id) =
-                    self.risafs.get(n).map_or(("RISAF", IAC_ID_OTHER), |r| (r.site().name, r.site().iac_id));
-                secure_only(name, id)
-            }
-            Block::Risab(n) if writing => {
-                let (name, id) =
-                    self.risabs.get(n).map_or(("RISAB", IAC_ID_OTHER), |r| (r.site().name, r.site().iac_id));
-                secure_only(name, id)
-            }
-            Block::Iac if writing => secure_only("IAC", IAC_ID_IAC),
-            Block::Rifsc if writing => secure_only("RIFSC", IAC_ID_OTHER),
-            Block::Otp => secure_only("BSEC", IAC_ID_BSEC),
-            Block::Rcc if writing && Rcc::is_protected(offset) => secure_only("RCC", IAC_ID_RCC),
+            Block::Guard(n) if writing => match self.guards.get(n) {
+                Some(guard) if !guard.may_configure(by) => {
+                    Err(Refusal { guard: guard.name(), iac_id: guard.iac_id() })
+                }
+                _ => Ok(()),
+            },
+            Block::Iac if writing => secure_only("IAC", soc::IAC_ID_IAC),
+            Block::Rifsc if writing => secure_only("RIFSC", soc::IAC_ID_OTHER),
+            Block::Otp => secure_only("BSEC", soc::IAC_ID_BSEC),
+            Block::Rcc if writing && self.rcc.is_protected(offset) => secure_only("RCC", soc::IAC_ID_RCC),
             Block::Ca35Syscfg if writing && Ca35Syscfg::is_protected(offset) => {
-                secure_only("CA35SYSCFG", IAC_ID_OTHER)
+                secure_only("CA35SYSCFG", soc::IAC_ID_OTHER)
             }
             // The mainline policy gives each bank's channels to one compartment.
-            Block::Ipcc1 if writing => bank_owner(offset, by, [1, 2], "IPCC1", IAC_ID_IPCC1),
-            Block::Ipcc2 if writing => bank_owner(offset, by, [3, 1], "IPCC2", IAC_ID_IPCC2),
+            Block::Ipcc(n) if writing => {
+                let site = self.description.mailboxes.get(n);
+                site.map_or(Ok(()), |site| self.bank_owner(site, offset, by))
+            }
             _ => Ok(()),
         }
     }
+
+    /// Whether a register of a mailbox belongs to the bank of its writer.
+    fn bank_owner(&self, site: &MailboxSite, offset: u32, by: Initiator) -> Result<(), Refusal> {
+        let Some(side) = Ipcc::side_of(offset) else { return Ok(()) };
+        let core = self.description.coprocessor(site.coprocessor);
+        let its = core.is_some_and(|core| core.initiator.compartment() == by.compartment());
+        let owns = if side == site.a_side { by.is_a_side() } else { its };
+        if owns { Ok(()) } else { Err(Refusal { guard: site.name, iac_id: Some(site.iac_id) }) }
+    }
 }
 
-fn bank_owner(
-    offset: u32,
-    by: Initiator,
-    [one, two]: [u8; 2],
-    guard: &'static str,
-    iac_id: u8,
-) -> Result<(), Refusal> {
-    let owner = match Ipcc::side_of(offset) {
-        Some(Side::One) => one,
-        Some(Side::Two) => two,
-        None => return Ok(()),
-    };
-    if by.compartment() == owner { Ok(()) } else { Err(Refusal { guard, iac_id }) }
+/// What driving the lines did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Driven {
+    /// An A-side line rose.
+    pub rose: bool,
+    /// An input of a coprocessor changed by another's doing.
+    pub another_core: bool,
 }

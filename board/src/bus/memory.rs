@@ -2,8 +2,9 @@
 
 use std::io;
 
+use super::access::Initiator;
 use crate::description::{Bank, Description};
-use crate::firewall::{PermissionMap, Rights};
+use crate::firewall::{Maps, PermissionMap, Rights};
 use crate::ram::Ram;
 
 /// Page-guarded banks are checked by 512-byte block, the others by 4 KiB page.
@@ -44,7 +45,8 @@ struct Span {
 #[derive(Debug)]
 pub struct Memories {
     banks: Vec<MemoryBank>,
-    spans: Vec<Span>,
+    /// What the A side sees, and what coprocessors see.
+    spans: [Vec<Span>; 2],
 }
 
 impl Memories {
@@ -60,26 +62,33 @@ impl Memories {
         let mut banks = Vec::new();
         let mut spans = Vec::new();
         for (bank, site) in description.banks.iter().enumerate() {
-            let base = site.windows.first().map_or(0, |window| window.base);
+            let base = site.base();
             let paged =
                 description.risabs.iter().any(|guard| (base..base + site.size).contains(&guard.memory));
             let shift = if paged { BLOCK_SHIFT } else { PAGE_SHIFT };
             let ram = source(site)?;
             let size = ram.size();
             let windows = site.windows.iter();
-            spans.extend(windows.map(|w| Span { base: w.base, size, bank, secure: w.secure }));
+            spans.extend(
+                windows.map(|w| (w.coprocessors_only, Span { base: w.base, size, bank, secure: w.secure })),
+            );
             let permissions = PermissionMap::new(size, shift, Rights::ALL);
             banks.push(MemoryBank { ram, permissions, base });
         }
         // Firmware mostly runs from DDR, which descriptions list last.
         spans.reverse();
-        Ok(Memories { banks, spans })
+        let a_side = spans.iter().filter(|(coprocessors_only, _)| !coprocessors_only);
+        let a_side = a_side.map(|(_, span)| *span).collect();
+        let coprocessors = spans.iter().map(|(_, span)| *span).collect();
+        Ok(Memories { banks, spans: [a_side, coprocessors] })
     }
 
-    /// Where an address lands; none when no RAM answers.
+    /// Where an initiator's address lands; none when no RAM answers.
     #[inline]
-    pub fn place(&self, address: u64) -> Option<Place> {
-        self.spans.iter().find_map(|span| {
+    pub fn place(&self, by: Initiator, address: u64) -> Option<Place> {
+        let [a_side, coprocessors] = &self.spans;
+        let spans = if by.is_a_side() { a_side } else { coprocessors };
+        spans.iter().find_map(|span| {
             let offset = address.wrapping_sub(span.base);
             (offset < span.size).then_some(Place { bank: span.bank, offset, secure: span.secure })
         })
@@ -91,13 +100,15 @@ impl Memories {
         self.banks.get(index)
     }
 
-    /// The bank that answers at an address.
-    pub fn bank_at(&self, address: u64) -> Option<&MemoryBank> {
-        self.bank(self.place(address)?.bank)
-    }
-
     /// All banks, in the description's order.
     pub fn banks(&self) -> &[MemoryBank] {
         &self.banks
+    }
+}
+
+impl Maps for Memories {
+    fn map_at(&self, address: u64) -> Option<(&PermissionMap, u64)> {
+        let place = self.place(Initiator::A35Secure, address)?;
+        Some((&self.bank(place.bank)?.permissions, place.offset))
     }
 }

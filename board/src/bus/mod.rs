@@ -9,31 +9,32 @@ mod port;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use access::{AccessError, Cause, Direction, Initiator};
 pub use memory::MemoryBank;
 pub use port::Port;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, picoseconds};
 use crate::core::InterruptLines;
-use crate::description::{Bank, Description};
+use crate::description::{Bank, Coprocessor, Description};
 use crate::log::{Event, EventLog, Happening};
-use crate::peripherals::{BootState, BootVector, CpuState, RegisterWrite};
+use crate::peripherals::{Access, BootState, BootVector, CpuState, RegisterWrite};
 use crate::ram::Ram;
-use devices::{Devices, Effects};
+use devices::{Devices, Driven, Effects};
 use listener::Listener;
 use memory::Memories;
 
-/// Memory, firewall and registers of a board. Share it with [`Arc`]; drivers get a [`Port`].
+/// Memory, firewall and registers of a board. Share it with [`std::sync::Arc`]; drivers get a [`Port`].
 #[derive(Debug)]
 pub struct Bus {
     description: Description,
-    clock: Arc<Clock>,
+    clock: Clock,
     memories: Memories,
     devices: Mutex<Devices>,
-    m33_lines: InterruptLines,
+    /// Interrupt inputs of the coprocessors, in the description's order.
+    lines: Vec<InterruptLines>,
     attention: AtomicBool,
     a_side: Listener,
     log: Mutex<EventLog>,
@@ -53,7 +54,7 @@ impl Bus {
     /// # Errors
     /// The host refuses the backing memory.
     pub fn new(description: &Description, otp: &[u32]) -> io::Result<Self> {
-        Self::over(description, otp, &mut |bank| Ram::new(bank.name, bank.size))
+        Self::over(description, otp, &mut |bank| Ram::new(&bank.name, bank.size))
     }
 
     /// The same over memory from elsewhere, whose bytes stay as they are. `source` gives the RAM of each bank; a RAM that is
@@ -69,11 +70,11 @@ impl Bus {
         let memories = Memories::new(description, source)?;
         let devices = Mutex::new(Devices::new(description, &memories, otp));
         Ok(Bus {
-            description: *description,
-            clock: Arc::new(Clock::new(description.core_hz)),
+            description: description.clone(),
+            clock: Clock::default(),
             memories,
             devices,
-            m33_lines: InterruptLines::default(),
+            lines: description.coprocessors.iter().map(|_| InterruptLines::default()).collect(),
             attention: AtomicBool::new(false),
             a_side: Listener::default(),
             log: Mutex::new(EventLog::default()),
@@ -86,7 +87,7 @@ impl Bus {
     }
 
     /// Virtual time.
-    pub fn clock(&self) -> &Arc<Clock> {
+    pub fn clock(&self) -> &Clock {
         &self.clock
     }
 
@@ -95,9 +96,9 @@ impl Bus {
         self.memories.banks()
     }
 
-    /// The M33's interrupt inputs.
-    pub fn m33_lines(&self) -> &InterruptLines {
-        &self.m33_lines
+    /// A coprocessor's interrupt inputs, by its place in the description.
+    pub(crate) fn lines(&self, index: usize) -> Option<&InterruptLines> {
+        self.lines.get(index)
     }
 
     /// Reads bytes. Registers take naturally aligned reads of 1, 2 or 4 bytes, memory takes any.
@@ -207,7 +208,7 @@ impl Bus {
         length: u64,
         direction: Direction,
     ) -> Option<(&Ram, u64)> {
-        let place = self.memories.place(address)?;
+        let place = self.memories.place(initiator, address)?;
         let bank = self.memories.bank(place.bank)?;
         let permitted = (!place.secure || initiator.may_be_secure())
             && bank.permissions.allow_inside_granule(initiator, direction, place.offset, length);
@@ -222,7 +223,7 @@ impl Bus {
         length: u64,
         direction: Direction,
     ) -> Result<Target<'_>, AccessError> {
-        if let Some(place) = self.memories.place(address)
+        if let Some(place) = self.memories.place(initiator, address)
             && let Some(bank) = self.memories.bank(place.bank)
         {
             if place.secure && !initiator.may_be_secure() {
@@ -233,23 +234,19 @@ impl Bus {
             }
             return match bank.permissions.check(initiator, direction, place.offset, length) {
                 Ok(()) => Ok(Target::Ram(&bank.ram, place.offset)),
-                Err(at) => Err(self.refuse_memory(
-                    initiator,
-                    address,
-                    length,
-                    direction,
-                    bank.base,
-                    at,
-                    place.offset,
-                )),
+                Err(at) => {
+                    let into = at.saturating_sub(place.offset);
+                    Err(self.refuse_memory(initiator, address, length, direction, Some(bank.base + at), into))
+                }
             };
         }
         let span = self.description.peripherals;
         if address.wrapping_sub(span.base) < span.size {
             return Ok(Target::Register(address));
         }
-        let offset = address.wrapping_sub(span.secure_base);
-        if offset < span.size {
+        if let Some(offset) = span.secure_base.and_then(|base| address.checked_sub(base))
+            && offset < span.size
+        {
             if !initiator.may_be_secure() {
                 return Err(self.refuse_alias(initiator, address, length, direction));
             }
@@ -258,14 +255,14 @@ impl Bus {
         Err(self.refuse(initiator, address, length, direction, Cause::Unmapped))
     }
 
-    /// Whether reading a register (address in the non-secure alias) may change something: hardware semaphores are taken by a read.
+    /// Whether reading a register (address in the non-secure alias) may change something.
     pub(crate) fn reading_changes(&self, register: u64) -> bool {
-        register.wrapping_sub(self.description.registers.hsem) < 0x400
+        self.devices().reading_changes(register)
     }
 
     /// Reads memory for diagnostics: checked like any access, but a refusal leaves no trace, and registers are not touched.
     pub(crate) fn peek(&self, initiator: Initiator, address: u64, into: &mut [u8]) -> Option<()> {
-        let place = self.memories.place(address)?;
+        let place = self.memories.place(initiator, address)?;
         let bank = self.memories.bank(place.bank)?;
         bank.permissions.check(initiator, Direction::Read, place.offset, into.len() as u64).ok()?;
         bank.ram.read(place.offset, into).ok()
@@ -277,14 +274,48 @@ impl Bus {
         self.attention.load(Ordering::Relaxed) && self.attention.swap(false, Ordering::AcqRel)
     }
 
-    /// The M33's boot state and where it would boot.
-    pub(crate) fn boot(&self) -> (BootState, BootVector) {
-        let devices = self.devices();
-        (devices.boot(), devices.boot_vector())
+    /// A coprocessor's boot state and where it would boot.
+    pub(crate) fn boot(&self, core: &Coprocessor) -> (BootState, BootVector) {
+        self.devices().boot(core)
     }
 
-    pub(crate) fn set_cpu_state(&self, state: CpuState) {
-        self.devices().set_cpu_state(state);
+    pub(crate) fn set_cpu_state(&self, core: &Coprocessor, state: CpuState) {
+        self.devices().set_cpu_state(core, state);
+    }
+
+    /// Plugs in one more block, at power-on.
+    #[cfg(test)]
+    pub(crate) fn plug(&self, block: crate::peripherals::Plugged) {
+        self.devices().plug(block);
+    }
+
+    /// When a register block will next do something by itself (picoseconds since power-on).
+    pub(crate) fn next_event(&self) -> Option<u64> {
+        self.devices().next_event().map(picoseconds)
+    }
+
+    /// Lets the register blocks do what was to be done until now.
+    pub(crate) fn advance_devices(&self) {
+        let now = self.clock.now();
+        self.happen(|devices, effects| devices.advance(now, effects));
+    }
+
+    /// Resets a coprocessor that asked for it itself.
+    pub(crate) fn reset_by_itself(&self, coprocessor: u32) {
+        let now = self.clock.now();
+        self.happen(|devices, effects| devices.reset_by_itself(coprocessor, now, effects));
+    }
+
+    /// Something that no access did.
+    fn happen(&self, what: impl FnOnce(&mut Devices, &mut Effects)) {
+        let mut effects = Effects::default();
+        let driven = {
+            let mut devices = self.devices();
+            what(&mut devices, &mut effects);
+            devices.drive_lines(&self.lines, None)
+        };
+        self.driven(driven);
+        self.tell(effects);
     }
 
     /// Adds to the log, with the current virtual time.
@@ -321,7 +352,8 @@ impl Bus {
             return Err(self.refuse(initiator, address, length, direction, Cause::Alignment));
         }
         let mut effects = Effects::default();
-        let outcome = self.devices().read(initiator, register & !3, &mut effects);
+        let access = self.access(initiator);
+        let outcome = self.devices().read(access, register & !3, &mut effects);
         self.apply(initiator, register, direction, effects);
         outcome
             .map_err(|refusal| self.refuse_register(initiator, address, register, length, direction, refusal))
@@ -340,34 +372,50 @@ impl Bus {
         }
         let mut effects = Effects::default();
         let write = RegisterWrite::from_bytes(register, from);
-        let (outcome, rose) = {
+        let access = self.access(initiator);
+        let (outcome, driven) = {
             let mut devices = self.devices();
-            let outcome = devices.write(initiator, register & !3, write, &self.memories, &mut effects);
-            (outcome, devices.drive_lines(&self.m33_lines))
+            let outcome = devices.write(access, register & !3, write, &self.memories, &mut effects);
+            (outcome, devices.drive_lines(&self.lines, Some(initiator)))
         };
-        self.risen(rose);
+        self.driven(driven);
         self.apply(initiator, register, direction, effects);
         outcome
             .map_err(|refusal| self.refuse_register(initiator, address, register, length, direction, refusal))
     }
 
-    /// Tells the run loop and the listener that an A-side line rose, if it did.
-    fn risen(&self, rose: bool) {
-        if rose {
+    fn access(&self, by: Initiator) -> Access {
+        Access { by, now: self.clock.now() }
+    }
+
+    /// Tells the run loop what it must look at, and the listener that an A-side line rose.
+    fn driven(&self, driven: Driven) {
+        if driven.rose || driven.another_core {
             self.attention.store(true, Ordering::Release);
+        }
+        if driven.rose {
             self.a_side.call(self);
         }
     }
 
     fn apply(&self, initiator: Initiator, address: u64, direction: Direction, effects: Effects) {
+        if effects.unmodelled {
+            self.report(Happening::Unmodelled { address, initiator, direction });
+        }
+        self.tell(effects);
+    }
+
+    fn tell(&self, effects: Effects) {
         if effects.attention {
             self.attention.store(true, Ordering::Release);
         }
         if let Some((uart, line)) = effects.line {
             self.report(Happening::UartLine { uart, line });
         }
-        if effects.unmodelled {
-            self.report(Happening::Unmodelled { address, initiator, direction });
+        for pulse in effects.resets {
+            if let Some(core) = self.description.coprocessor(pulse.coprocessor) {
+                self.report(Happening::WatchdogReset { core: core.core(), watchdog: pulse.source });
+            }
         }
     }
 
@@ -386,25 +434,22 @@ impl Bus {
     }
 
     #[cold]
-    #[expect(clippy::too_many_arguments, reason = "each is a fact of the refused access")]
     fn refuse_memory(
         &self,
         initiator: Initiator,
         address: u64,
         length: u64,
         direction: Direction,
-        bank_base: u64,
-        refused_offset: u64,
-        first_offset: u64,
+        refused: Option<u64>,
+        into: u64,
     ) -> AccessError {
-        let ((guard, region), rose) = {
+        let ((guard, region), driven) = {
             let mut devices = self.devices();
-            let found =
-                devices.capture_memory(initiator, direction, bank_base, refused_offset, &self.memories);
-            (found, devices.drive_lines(&self.m33_lines))
+            let found = devices.capture_memory(initiator, direction, refused);
+            (found, devices.drive_lines(&self.lines, Some(initiator)))
         };
-        self.risen(rose);
-        let address = address.saturating_add(refused_offset.saturating_sub(first_offset));
+        self.driven(driven);
+        let address = address.saturating_add(into);
         self.refuse(initiator, address, length, direction, Cause::Firewall { guard, region })
     }
 
@@ -416,8 +461,7 @@ impl Bus {
         length: u64,
         direction: Direction,
     ) -> AccessError {
-        // An offset no guard covers: the alias itself is what refuses.
-        self.refuse_memory(initiator, address, length, direction, u64::MAX, u64::MAX, u64::MAX)
+        self.refuse_memory(initiator, address, length, direction, None, 0)
     }
 
     #[cold]
@@ -430,12 +474,12 @@ impl Bus {
         direction: Direction,
         refusal: devices::Refusal,
     ) -> AccessError {
-        let rose = {
+        let driven = {
             let mut devices = self.devices();
             devices.capture_refusal(register & !3, refusal);
-            devices.drive_lines(&self.m33_lines)
+            devices.drive_lines(&self.lines, Some(initiator))
         };
-        self.risen(rose);
+        self.driven(driven);
         let cause = Cause::Firewall { guard: refusal.guard, region: None };
         self.refuse(initiator, address, length, direction, cause)
     }

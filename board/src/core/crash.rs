@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Registers;
+use crate::description::CoreName;
 
 /// How the core came to a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct StackedFrame {
 /// Everything known about a crash. Its [`fmt::Display`] is the story in sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CrashReport {
+    /// Whose.
+    pub core: CoreName,
     /// How it ended.
     pub kind: CrashKind,
     /// The registers when it was noticed.
@@ -144,6 +147,7 @@ mod tests {
 
     fn report() -> CrashReport {
         CrashReport {
+            core: CoreName { id: 1, kind: crate::description::CoreKind::CortexM33F },
             kind: CrashKind::StuckInFaultHandler(3),
             registers: Registers::default(),
             cfsr: 0,

@@ -24,11 +24,11 @@ pub struct InterruptLines {
 }
 
 impl InterruptLines {
-    /// Drives one input.
+    /// Drives one input. Returns whether that changed it.
     ///
     /// # Errors
     /// [`NoSuchInterrupt`] from 240 up, which the emulated core would ignore in silence.
-    pub fn set(&self, number: u16, level: bool) -> Result<(), NoSuchInterrupt> {
+    pub fn set(&self, number: u16, level: bool) -> Result<bool, NoSuchInterrupt> {
         let error = NoSuchInterrupt { number };
         if number >= INTERRUPTS {
             return Err(error);
@@ -37,10 +37,11 @@ impl InterruptLines {
         let bit = 1 << (number % 32);
         let old =
             if level { word.fetch_or(bit, Ordering::AcqRel) } else { word.fetch_and(!bit, Ordering::AcqRel) };
-        if (old & bit != 0) != level {
+        let changed = (old & bit != 0) != level;
+        if changed {
             self.changed.store(true, Ordering::Release);
         }
-        Ok(())
+        Ok(changed)
     }
 
     /// The level of every input, bit n of word n / 32.
@@ -48,6 +49,11 @@ impl InterruptLines {
         let mut levels = [0; WORDS];
         levels.iter_mut().zip(&self.levels).for_each(|(level, word)| *level = word.load(Ordering::Acquire));
         levels
+    }
+
+    /// Whether an input has changed that [`InterruptLines::take_changed`] has not told of.
+    pub fn has_changed(&self) -> bool {
+        self.changed.load(Ordering::Acquire)
     }
 
     /// Whether an input has changed since the last call.
@@ -64,7 +70,7 @@ mod tests {
     #[test]
     fn inputs_beyond_the_last_are_an_error() {
         let lines = InterruptLines::default();
-        assert_eq!(lines.set(239, true), Ok(()));
+        assert_eq!(lines.set(239, true), Ok(true));
         assert_eq!(lines.set(240, true), Err(NoSuchInterrupt { number: 240 }));
         assert_eq!(lines.levels()[7], 1 << 15);
     }

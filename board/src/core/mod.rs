@@ -1,4 +1,4 @@
-//! What the board asks of an emulated Cortex-M core, and the one core there is today.
+//! What the board asks of an emulated Cortex-M core, and the one emulator there is today.
 
 mod crash;
 mod lines;
@@ -38,8 +38,8 @@ impl Registers {
 /// Why [`Core::run`] came back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stop {
-    /// The cycles are used up.
-    Budget,
+    /// The time has come.
+    Deadline,
     /// The bus wants the board's attention: an A-side interrupt rose or the core's boot state was changed.
     Attention,
     /// Nothing but an interrupt or a memory change from outside can change the core's state: it sleeps (WFI) or goes round
@@ -51,35 +51,29 @@ pub enum Stop {
     ResetRequest,
 }
 
-/// What [`Core::run`] did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunOutcome {
-    /// Cycles used; at most one instruction more than the budget.
-    pub cycles: u64,
-    /// Why it came back.
-    pub stop: Stop,
-}
-
-/// An emulated processor on the bus. It advances the board's clock by the cycles it uses.
+/// An emulated processor on the bus. It moves the board's clock by the cycles it uses.
 pub trait Core: Send {
     /// Power-on reset, then the first vectors from `vector_table` (128-byte aligned). With `secure` its transactions are those
     /// of the TrustZone-enabled core.
     fn reset(&mut self, vector_table: u32, secure: bool);
 
-    /// Runs until `budget` cycles are used or something else stops it.
-    fn run(&mut self, budget: u64) -> RunOutcome;
+    /// Runs until the clock shows `deadline` (picoseconds since power-on) or something else stops it. The last instruction may
+    /// end a little later.
+    fn run(&mut self, deadline: u64) -> Stop;
 
-    /// Cycles until the core's own timer changes something, for a core that came back [`Stop::Asleep`].
-    fn cycles_to_timer(&self) -> Option<u64>;
+    /// When the core's own timer changes something (picoseconds since power-on), for a core that came back [`Stop::Asleep`].
+    fn timer(&self) -> Option<u64>;
 
-    /// Lets time pass without executing, for a core that came back [`Stop::Asleep`].
-    fn skip(&mut self, cycles: u64);
+    /// Lets time pass until `deadline` (picoseconds since power-on) without executing, for a core that came back
+    /// [`Stop::Asleep`]. The last cycle may end a little later.
+    fn skip(&mut self, deadline: u64);
 
-    /// Drives an external interrupt input.
-    ///
-    /// # Errors
-    /// [`NoSuchInterrupt`] for a number the core does not have.
-    fn set_irq(&mut self, number: u16, level: bool) -> Result<(), NoSuchInterrupt>;
+    /// Whether it sleeps so that only an interrupt or its own timer can wake it; a core that goes round in circles may also be
+    /// woken by a change of memory.
+    fn sleeps(&self) -> bool;
+
+    /// Grows with every register write and every store that changes memory.
+    fn activity(&self) -> u64;
 
     /// The registers, for diagnostics.
     fn registers(&self) -> Registers;

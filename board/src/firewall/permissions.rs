@@ -12,7 +12,7 @@ impl Rights {
     /// Nothing for anyone.
     pub const NONE: Rights = Rights(0);
     /// Everything for everyone: memory without a guard.
-    pub const ALL: Rights = Rights(0x3FF);
+    pub const ALL: Rights = Rights(0xFFF);
 
     /// The rights for which `allowed` answers yes.
     pub fn from_rule(allowed: impl Fn(Initiator, Direction) -> bool) -> Rights {
@@ -52,6 +52,11 @@ impl PermissionMap {
     pub fn new(size: u64, granule_shift: u32, rights: Rights) -> Self {
         let count = usize::try_from(size >> granule_shift).unwrap_or(usize::MAX);
         PermissionMap { granule_shift, cells: (0..count).map(|_| AtomicU16::new(rights.0)).collect() }
+    }
+
+    /// Bytes under it.
+    pub fn size(&self) -> u64 {
+        (self.cells.len() as u64) << self.granule_shift
     }
 
     /// Bytes per granule.

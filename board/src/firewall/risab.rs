@@ -5,6 +5,7 @@
 //! says, because it maps them non-secure.
 
 use super::capture::Capture;
+use super::guard::{Guard, Maps};
 use super::permissions::{PermissionMap, Rights};
 use crate::bus::{Direction, Initiator};
 use crate::description::RisabSite;
@@ -93,16 +94,6 @@ impl Risab {
         }
     }
 
-    /// Where it sits.
-    pub fn site(&self) -> &RisabSite {
-        &self.site
-    }
-
-    /// Whether the byte at `bank_offset` of the bank is under this guard.
-    pub fn guards(&self, bank_offset: u64) -> bool {
-        (self.bank_offset..self.bank_offset + self.site.size).contains(&bank_offset)
-    }
-
     /// Register read. Offsets that are not registers read 0.
     pub fn read(&mut self, offset: u32) -> u32 {
         match offset {
@@ -154,11 +145,6 @@ impl Risab {
         self.capture.illegal_access(by, direction, address as u32);
     }
 
-    /// Latches an illegal write to its own registers.
-    pub fn capture_configuration(&mut self) {
-        self.capture.illegal_configuration();
-    }
-
     fn slot(&mut self, register: &Register) -> Option<&mut u32> {
         match *register {
             Register::Control => Some(&mut self.cr),
@@ -196,14 +182,58 @@ impl Risab {
     }
 }
 
+impl Guard for Risab {
+    fn name(&self) -> &'static str {
+        self.site.name
+    }
+
+    fn registers(&self) -> (u64, u64) {
+        (self.site.registers, 0x1000)
+    }
+
+    fn iac_id(&self) -> Option<u8> {
+        Some(self.site.iac_id)
+    }
+
+    fn read(&mut self, offset: u32) -> u32 {
+        Risab::read(self, offset)
+    }
+
+    fn write(&mut self, offset: u32, write: RegisterWrite, maps: &dyn Maps) {
+        if let Some((map, _)) = maps.map_at(self.site.memory) {
+            Risab::write(self, offset, write, map);
+        }
+    }
+
+    fn compile(&self, maps: &dyn Maps) {
+        if let Some((map, _)) = maps.map_at(self.site.memory) {
+            self.compile_all(map);
+        }
+    }
+
+    fn guards(&self, address: u64) -> bool {
+        address.checked_sub(self.site.memory).is_some_and(|offset| offset < self.site.size)
+    }
+
+    fn capture(&mut self, by: Initiator, direction: Direction, address: u64) -> Option<u8> {
+        let offset = self.bank_offset + address.saturating_sub(self.site.memory);
+        Risab::capture(self, by, direction, offset);
+        self.page_at(offset)
+    }
+
+    fn capture_configuration(&mut self) {
+        self.capture.illegal_configuration();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::description::STM32MP257F_EV1;
+    use crate::boards;
     use proptest::prelude::*;
 
     fn fresh() -> (Risab, PermissionMap) {
-        let risab = Risab::new(STM32MP257F_EV1.risabs[2], 0x4_0000);
+        let risab = Risab::new(boards::stm32mp257f_ev1().risabs[2], 0x4_0000);
         let map = PermissionMap::new(0xC_0000, 9, Rights::ALL);
         risab.compile_all(&map);
         (risab, map)

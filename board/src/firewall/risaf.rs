@@ -6,6 +6,7 @@
 //! privilege filter are stored and read back but change nothing: every modelled initiator is privileged.
 
 use super::capture::Capture;
+use super::guard::{Guard, Maps};
 use super::permissions::{PermissionMap, Rights};
 use crate::bus::{Direction, Initiator};
 use crate::description::RisafSite;
@@ -85,16 +86,6 @@ impl Risaf {
         }
     }
 
-    /// Where it sits.
-    pub fn site(&self) -> &RisafSite {
-        &self.site
-    }
-
-    /// Whether the byte at `bank_offset` of the bank is under this guard.
-    pub fn guards(&self, bank_offset: u64) -> bool {
-        (self.bank_offset..self.bank_offset + self.guarded).contains(&bank_offset)
-    }
-
     /// Register read. Offsets that are not registers read 0.
     pub fn read(&self, offset: u32) -> u32 {
         match offset {
@@ -160,16 +151,6 @@ impl Risaf {
         self.capture.illegal_access(by, direction, offset as u32);
     }
 
-    /// Latches an illegal write to its own registers.
-    pub fn capture_configuration(&mut self) {
-        self.capture.illegal_configuration();
-    }
-
-    /// Byte offset inside the guarded memory of a byte offset inside the bank.
-    pub fn offset_of(&self, bank_offset: u64) -> u64 {
-        bank_offset.saturating_sub(self.bank_offset)
-    }
-
     fn region(&self, offset: u32) -> Option<(Region, u32)> {
         let index = (offset / REGION_STRIDE).checked_sub(1)?;
         Some((*self.regions.get(index as usize)?, offset % REGION_STRIDE))
@@ -206,16 +187,60 @@ impl Risaf {
     }
 }
 
+impl Guard for Risaf {
+    fn name(&self) -> &'static str {
+        self.site.name
+    }
+
+    fn registers(&self) -> (u64, u64) {
+        (self.site.registers, 0x1000)
+    }
+
+    fn iac_id(&self) -> Option<u8> {
+        Some(self.site.iac_id)
+    }
+
+    fn read(&mut self, offset: u32) -> u32 {
+        Risaf::read(self, offset)
+    }
+
+    fn write(&mut self, offset: u32, write: RegisterWrite, maps: &dyn Maps) {
+        if let Some((map, _)) = maps.map_at(self.site.memory) {
+            Risaf::write(self, offset, write, map);
+        }
+    }
+
+    fn compile(&self, maps: &dyn Maps) {
+        if let Some((map, _)) = maps.map_at(self.site.memory) {
+            self.compile_all(map);
+        }
+    }
+
+    fn guards(&self, address: u64) -> bool {
+        address.checked_sub(self.site.memory).is_some_and(|offset| offset < self.guarded)
+    }
+
+    fn capture(&mut self, by: Initiator, direction: Direction, address: u64) -> Option<u8> {
+        let offset = address.saturating_sub(self.site.memory);
+        Risaf::capture(self, by, direction, offset);
+        self.region_at(offset)
+    }
+
+    fn capture_configuration(&mut self) {
+        self.capture.illegal_configuration();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::description::STM32MP257F_EV1;
+    use crate::boards;
     use proptest::prelude::*;
 
     const SIZE: u64 = 0x10_000;
 
     fn fresh() -> (Risaf, PermissionMap) {
-        let risaf = Risaf::new(STM32MP257F_EV1.risafs[0], 0, SIZE);
+        let risaf = Risaf::new(boards::stm32mp257f_ev1().risafs[0], 0, SIZE);
         let map = PermissionMap::new(SIZE, 12, Rights::ALL);
         risaf.compile_all(&map);
         (risaf, map)

@@ -10,7 +10,7 @@ const RX_ENABLE: u32 = 1 << 0;
 const TX_ENABLE: u32 = 1 << 16;
 
 /// Which end of the mailbox.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Side {
     /// Processor 1: the A35 in IPCC1, the M0+ in IPCC2.
     One,
@@ -26,7 +26,8 @@ impl Side {
         }
     }
 
-    const fn other(self) -> Side {
+    /// The opposite end.
+    pub const fn other(self) -> Side {
         match self {
             Side::One => Side::Two,
             Side::Two => Side::One,

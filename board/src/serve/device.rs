@@ -14,7 +14,7 @@ use super::pin::Pin;
 use super::soc::{Soc, mailbox_interrupts, shared_bank};
 use super::{Notice, Observer, ServeError};
 use crate::Initiator;
-use crate::description::Description;
+use crate::description::{Bank, Description};
 use crate::ram::Ram;
 
 /// VFIO's numbers of a PCI device's regions: BARs 0 to 5, ROM, configuration space, VGA (`linux/vfio.h`).
@@ -75,7 +75,7 @@ impl Device {
     /// The host gives no memory.
     pub fn new(description: &Description, observer: Observer) -> Result<Self, ServeError> {
         Ok(Device {
-            description: *description,
+            description: description.clone(),
             observer,
             memory: GuestMemory::default(),
             config: ConfigSpace::new(),
@@ -156,8 +156,7 @@ impl Device {
 
     fn unmap(&mut self, span: Span, all: bool) -> Reply<'static> {
         let (address, size) = if all { (0, u64::MAX) } else { (span.address, span.size) };
-        let bank = shared_bank(&self.description);
-        let base = bank.and_then(|bank| bank.windows.first()).map_or(0, |window| window.base);
+        let base = shared_bank(&self.description).map_or(0, Bank::base);
         if self.memory.unmap(address, size, base) {
             // A board without its memory would run on in pages that nobody else sees.
             self.power_off();

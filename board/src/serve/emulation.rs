@@ -35,7 +35,7 @@ impl Emulation {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let work = move || run(board, &stopped, &observer);
-        let thread = Builder::new().name("cortex-m33".to_owned()).spawn(work)?;
+        let thread = Builder::new().name("coprocessors".to_owned()).spawn(work)?;
         Ok(Emulation { thread: Some(thread), stop })
     }
 
@@ -61,7 +61,9 @@ impl Drop for Emulation {
 fn run(mut board: Board, stop: &AtomicBool, observer: &Observer) {
     // The client is interrupted through the bus's listener, so that no interrupt stands in the core's way.
     let description = board.bus().description();
-    for spi in [description.ipcc1_spi.rx, description.ipcc1_spi.tx, description.iac_spi] {
+    let mailboxes = description.mailboxes.iter().flat_map(|mailbox| [mailbox.spi.rx, mailbox.spi.tx]);
+    let lines: Vec<u16> = mailboxes.chain(description.iac_spi).collect();
+    for spi in lines {
         board.set_interrupt_enabled(spi, false);
     }
     let began = Instant::now();

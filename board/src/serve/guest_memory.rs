@@ -141,7 +141,7 @@ impl GuestMemory {
     /// # Errors
     /// [`MemoryError`].
     pub fn bank(&self, description: &Description, bank: &Bank) -> Result<Ram, MemoryError> {
-        let base = bank.windows.first().map_or(0, |window| window.base);
+        let base = bank.base();
         let map = self.at(base).ok_or(MemoryError::Nothing { base })?;
         let file = map.file.as_ref().filter(|_| map.span.writable).ok_or(MemoryError::Private { base })?;
         let inside = base - map.span.address;
@@ -167,7 +167,7 @@ fn firmware_end(description: &Description, base: u64, size: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::description::STM32MP257F_EV1;
+    use crate::boards;
 
     const DDR: u64 = 0x8000_0000;
 
@@ -176,7 +176,7 @@ mod tests {
     }
 
     fn ddr() -> &'static Bank {
-        STM32MP257F_EV1.banks.last().unwrap()
+        boards::stm32mp257f_ev1().banks.last().unwrap()
     }
 
     fn file(size: u64) -> Option<OwnedFd> {
@@ -189,7 +189,7 @@ mod tests {
         let backend = Ram::new("test", 0x8000_0000).unwrap();
         backend.write(0x4000_0000 + 64, b"here").unwrap();
         memory.map(span(0x4000_0000, 0x8000_0000), Some(backend.file().try_clone().unwrap().into())).unwrap();
-        let ram = memory.bank(&STM32MP257F_EV1, ddr()).unwrap();
+        let ram = memory.bank(boards::stm32mp257f_ev1(), ddr()).unwrap();
         let mut seen = [0; 4];
         ram.read(64, &mut seen).unwrap();
         assert_eq!((&seen, ram.size(), ram.start()), (b"here", 0x4000_0000, 0x4000_0000));
@@ -199,26 +199,29 @@ mod tests {
     fn less_memory_is_a_smaller_bank_until_firmware_would_miss_it() {
         let mut memory = GuestMemory::default();
         memory.map(span(DDR, 0x0400_0001), file(0x0400_0001)).unwrap();
-        assert_eq!(memory.bank(&STM32MP257F_EV1, ddr()).unwrap().size(), 0x0400_0000);
+        assert_eq!(memory.bank(boards::stm32mp257f_ev1(), ddr()).unwrap().size(), 0x0400_0000);
         assert!(memory.unmap(0, u64::MAX, DDR));
         memory.map(span(DDR, 0x01FB_F000), file(0x01FB_F000)).unwrap();
-        let error = memory.bank(&STM32MP257F_EV1, ddr()).unwrap_err();
+        let error = memory.bank(boards::stm32mp257f_ev1(), ddr()).unwrap_err();
         assert!(matches!(error, MemoryError::Small { wanted: 0x01FC_0000, .. }), "{error}");
     }
 
     #[test]
     fn memory_that_cannot_be_shared_is_refused_with_what_to_do() {
         let mut memory = GuestMemory::default();
-        assert!(matches!(memory.bank(&STM32MP257F_EV1, ddr()), Err(MemoryError::Nothing { base: DDR })));
+        assert!(matches!(
+            memory.bank(boards::stm32mp257f_ev1(), ddr()),
+            Err(MemoryError::Nothing { base: DDR })
+        ));
         memory.map(span(DDR, 0x4000_0000), None).unwrap();
-        let error = memory.bank(&STM32MP257F_EV1, ddr()).unwrap_err();
+        let error = memory.bank(boards::stm32mp257f_ev1(), ddr()).unwrap_err();
         assert!(error.to_string().contains("memory-backend-memfd"), "{error}");
         memory.unmap(0, u64::MAX, DDR);
         memory.map(Span { writable: false, ..span(DDR, 0x4000_0000) }, file(0x4000_0000)).unwrap();
-        assert!(matches!(memory.bank(&STM32MP257F_EV1, ddr()), Err(MemoryError::Private { .. })));
+        assert!(matches!(memory.bank(boards::stm32mp257f_ev1(), ddr()), Err(MemoryError::Private { .. })));
         memory.unmap(0, u64::MAX, DDR);
         memory.map(span(DDR, 0x4000_0000), file(4096)).unwrap();
-        assert!(matches!(memory.bank(&STM32MP257F_EV1, ddr()), Err(MemoryError::Host { .. })));
+        assert!(matches!(memory.bank(boards::stm32mp257f_ev1(), ddr()), Err(MemoryError::Host { .. })));
     }
 
     #[test]

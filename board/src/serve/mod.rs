@@ -59,7 +59,7 @@ pub enum Notice {
     /// The board has power.
     PoweredOn {
         /// Its name.
-        board: &'static str,
+        board: String,
         /// Bytes of DDR, which are the client's memory.
         shared: u64,
     },

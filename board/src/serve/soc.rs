@@ -12,8 +12,10 @@ use crate::description::{Bank, Description};
 use crate::ram::Ram;
 use crate::{Board, Bus, Initiator};
 
-/// Blocks through whose registers the Cortex-M33 is released, stopped and interrupted: it hears of a write there at once.
-const HEARD: [&str; 2] = ["RCC", "IPCC1"];
+/// Blocks through whose registers a coprocessor is released, stopped and interrupted: it hears of a write there at once.
+const HEARD: [&str; 3] = ["RCC", "IPCC1", "IPCC2"];
+/// Processor id of the Cortex-M33, whose mailbox interrupts Linux through the device's pin.
+const SERVED: u32 = 1;
 
 /// A SoC with power.
 #[derive(Debug)]
@@ -25,13 +27,13 @@ pub struct Soc {
 }
 
 /// The bank of a board that is the client's memory: the last one, DDR.
-pub fn shared_bank(description: &Description) -> Option<&'static Bank> {
+pub fn shared_bank(description: &Description) -> Option<&Bank> {
     description.banks.last()
 }
 
 /// Whether Linux's mailbox driver is interrupted.
 pub fn mailbox_interrupts(bus: &Bus) -> bool {
-    let ours = bus.description().ipcc1_spi;
+    let Some(ours) = bus.description().mailbox_of(SERVED).map(|mailbox| mailbox.spi) else { return false };
     let high = bus.pending_interrupts();
     high.contains(&ours.rx) || high.contains(&ours.tx)
 }
@@ -53,21 +55,18 @@ impl Soc {
         on_chip.fill(0, on_chip.size(), 0).map_err(std::io::Error::other)?;
         let mut shared = shared_bank(description).map(|bank| memory.bank(description, bank)).transpose()?;
         let shared_size = shared.as_ref().map_or(0, Ram::size);
-        let mut source = |bank: &Bank| {
-            let base = bank.windows.first().map_or(0, |window| window.base);
-            match locate_memory(base, bank.size) {
-                Some(place) => Ram::over(on_chip.file().try_clone()?, place.offset, bank.size),
-                None => shared.take().ok_or_else(|| {
-                    std::io::Error::other(format!("{} lies neither in a BAR nor in the machine", bank.name))
-                }),
-            }
+        let mut source = |bank: &Bank| match locate_memory(bank.base(), bank.size) {
+            Some(place) => Ram::over(on_chip.file().try_clone()?, place.offset, bank.size),
+            None => shared.take().ok_or_else(|| {
+                std::io::Error::other(format!("{} lies neither in a BAR nor in the machine", bank.name))
+            }),
         };
         let board = Board::over(description, otp, &mut source)?;
         let bus = board.bus().clone();
         let theirs = pin.clone();
         bus.listen(move |bus| theirs.update(|| mailbox_interrupts(bus)));
         let emulation = Emulation::start(board, observer.clone())?;
-        observer(Notice::PoweredOn { board: description.name, shared: shared_size });
+        observer(Notice::PoweredOn { board: description.name.clone(), shared: shared_size });
         Ok(Soc { emulation, bus, identity })
     }
 

@@ -6,9 +6,11 @@ use rproc_lifecycle::{Crash, CrashKind, Machine, Mailbox, Wake};
 use rproc_rpmsg::memory::{Fault, Memory};
 
 use crate::bus::{Initiator, Port};
+use crate::description::MailboxSite;
+use crate::peripherals::Side;
 use crate::{Board, Wake as BoardWake};
 
-/// Registers of processor 1's bank of an IPCC, and of processor 2's flags (RM0457, IPCC).
+/// Registers of one processor's bank of an IPCC (RM0457, IPCC).
 mod ipcc {
     pub const CONTROL: u64 = 0x00;
     pub const RECEIVE_INTERRUPT: u32 = 1 << 0;
@@ -16,17 +18,15 @@ mod ipcc {
     pub const MASK: u64 = 0x04;
     /// Low half: clear what I received; high half: set what I send.
     pub const SET_CLEAR: u64 = 0x08;
-    /// Flags that I set and the other side has not cleared.
+    /// Flags that this processor set and the other one has not cleared.
     pub const SENT: u64 = 0x0c;
-    /// Flags that the other side set and I have not cleared.
-    pub const RECEIVED: u64 = 0x1c;
 }
 
 /// The Cortex-A35's normal world on a virtual board.
 pub struct NormalWorld {
     board: Board,
     port: Port,
-    ipcc: u64,
+    mailbox: Option<MailboxSite>,
     channels: Vec<(Mailbox, u32)>,
     /// Channels on which something was sent and "free" was not yet seen.
     awaited: u32,
@@ -40,13 +40,14 @@ pub struct NormalWorld {
 const PACE: Duration = Duration::from_millis(1);
 
 impl NormalWorld {
-    /// Takes a board over, with these mailboxes on its IPCC1.
-    pub fn new(board: Board, channels: &[(Mailbox, u32)], real_time: bool) -> Self {
+    /// Takes a board over for one of its coprocessors (a processor id), with these channels of the mailbox between the two.
+    pub fn new(board: Board, coprocessor: u32, channels: &[(Mailbox, u32)], real_time: bool) -> Self {
         let port = board.port(Initiator::A35NonSecure);
-        let ipcc = board.bus().description().registers.ipcc1;
+        let mailbox = board.bus().description().mailbox_of(coprocessor).copied();
         let epoch = real_time.then(Instant::now);
         let channels = channels.to_vec();
-        let mut world = Self { board, port, ipcc, channels, awaited: 0, epoch, instruction_limit: u64::MAX };
+        let mut world =
+            Self { board, port, mailbox, channels, awaited: 0, epoch, instruction_limit: u64::MAX };
         world.set_register(ipcc::CONTROL, ipcc::RECEIVE_INTERRUPT | ipcc::FREE_INTERRUPT);
         world.mask();
         world
@@ -72,14 +73,25 @@ impl NormalWorld {
         self.channels.iter().find(|(known, _)| *known == mailbox).map_or(0, |(_, channel)| 1 << channel)
     }
 
+    /// A register of one side's bank; without a mailbox, and where the access is refused, nothing is pending.
+    fn bank(&self, side: Side, register: u64) -> u32 {
+        self.mailbox.map_or(0, |site| self.port.read32(site.bank(side) + register).unwrap_or(0))
+    }
+
     fn register(&self, register: u64) -> u32 {
-        // The board always has its mailbox; a refused access reads as nothing pending.
-        self.port.read32(self.ipcc + register).unwrap_or(0)
+        self.mailbox.map_or(0, |site| self.bank(site.a_side, register))
+    }
+
+    /// Flags that the other side set and we have not cleared.
+    fn received(&self) -> u32 {
+        self.mailbox.map_or(0, |site| self.bank(site.a_side.other(), ipcc::SENT))
     }
 
     fn set_register(&mut self, register: u64, value: u32) {
-        // As above: the refusal itself is in the board's log.
-        let _ = self.port.write32(self.ipcc + register, value);
+        if let Some(site) = self.mailbox {
+            // A refusal is in the board's log.
+            let _ = self.port.write32(site.bank(site.a_side) + register, value);
+        }
     }
 
     /// Listens to the mailboxes, and to "free" where it was awaited.
@@ -90,7 +102,7 @@ impl NormalWorld {
 
     /// A signal that came, or one of ours that was taken since we last looked.
     fn signal(&mut self) -> Option<Mailbox> {
-        let received = self.register(ipcc::RECEIVED);
+        let received = self.received();
         let freed = self.awaited & !self.register(ipcc::SENT);
         if freed != 0 {
             self.awaited &= !freed;
@@ -127,7 +139,7 @@ impl Machine for NormalWorld {
     }
 
     fn is_pending(&mut self, mailbox: Mailbox) -> bool {
-        self.register(ipcc::RECEIVED) & self.bit(mailbox) != 0
+        self.received() & self.bit(mailbox) != 0
     }
 
     fn acknowledge(&mut self, mailbox: Mailbox) {
@@ -144,8 +156,8 @@ impl Machine for NormalWorld {
             match self.run_until(deadline) {
                 BoardWake::Interrupt(spis) => {
                     // Served at the top of the loop; a line that is none of ours would never let the board go on.
-                    let ours = self.board.bus().description().ipcc1_spi;
-                    for spi in spis.into_iter().filter(|spi| *spi != ours.rx && *spi != ours.tx) {
+                    let ours = self.mailbox.map(|site| [site.spi.rx, site.spi.tx]).unwrap_or_default();
+                    for spi in spis.into_iter().filter(|spi| !ours.contains(spi)) {
                         self.board.set_interrupt_enabled(spi, false);
                     }
                 }

@@ -96,14 +96,14 @@ impl System {
         let tee = Arc::new(HostTee::new(board.bus().clone(), config.tee));
         let timeline = Rc::new(RefCell::new(Timeline::new(tee.clone(), board.bus().clone())));
         timeline.borrow_mut().push(Moment::DeviceTree {
-            board: config.board.name.to_owned(),
+            board: config.board.name.clone(),
             processor: node.name.clone(),
             path: node.path.clone(),
             id: node.id,
         });
         let service = find_service(&tee, ProcessorId(node.id), &timeline)?;
         let channels = channels(node, config.board)?;
-        let machine = NormalWorld::new(board, &channels, config.real_time);
+        let machine = NormalWorld::new(board, node.id, &channels, config.real_time);
         let loader = TeeLoader::new(service, ProcessorId(node.id));
         let mut processor = Remoteproc::new(describe(node), loader, machine);
         let observer = timeline.clone();
@@ -135,15 +135,15 @@ fn describe(node: &Processor) -> ProcessorDescription {
     }
 }
 
-/// Channels of an STM32MP25's IPCC1 (RM0457).
-const IPCC_CHANNELS: u32 = 16;
-
 /// The IPCC channel of each mailbox.
 fn channels(node: &Processor, board: &Description) -> Result<Vec<(Mailbox, u32)>, SystemError> {
     let mut channels = Vec::new();
     for (name, reference) in &node.mailboxes {
         let Some(mailbox) = Mailbox::from_name(name) else { continue };
-        if reference.controller_address != Some(board.registers.ipcc1) || reference.channel >= IPCC_CHANNELS {
+        let site = board.mailbox_of(node.id).filter(|site| {
+            reference.controller_address == Some(site.registers) && reference.channel < site.channels
+        });
+        if site.is_none() {
             return Err(SystemError::Mailbox {
                 processor: node.path.clone(),
                 name: name.clone(),

@@ -3,7 +3,7 @@
 use rproc_abi::service::{Request, buffer_size};
 use rproc_abi::{Completion, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult};
 use rproc_board::tee::{Counters, SecurePort, TrustedKeys};
-use rproc_board::{Board, Initiator, Port, STM32MP257F_EV1};
+use rproc_board::{Board, Initiator, Port, boards};
 use rproc_platform::boards::STM32MP257F_EV1_M33;
 use rproc_platform::stm32mp25::Stm32mp25;
 use rproc_platform::{PlatformService, Silent};
@@ -61,12 +61,12 @@ impl Bench {
 
     /// With a probe that is made once the board is there.
     pub fn probed(policy: Policy, probe: impl FnOnce(&Board) -> Probe) -> Self {
-        let board = Board::new(&STM32MP257F_EV1).unwrap();
+        let board = Board::new(boards::stm32mp257f_ev1()).unwrap();
         let port = Port::new(board.bus().clone(), Initiator::A35Secure);
         let keys = TrustedKeys::new([key().public_key()]);
         let platform = PlatformService::new(
             SecurePort::new(port),
-            Stm32mp25::new(STM32MP257F_EV1.soc, &STM32MP257F_EV1_M33, &[]),
+            Stm32mp25::new(boards::stm32mp257f_ev1().soc, &STM32MP257F_EV1_M33, &[]),
             keys,
             Counters::new(),
             Silent,

@@ -15,7 +15,7 @@ use std::time::Duration;
 use rproc_abi::refusal::Reason;
 use rproc_abi::{Login, ProcessorId, Refusal, TeeResult};
 use rproc_board::tee::{Counters, HostTee, SecureEvent, Services, TeeConfig, TrustedKeys};
-use rproc_board::{Board, Bus, Initiator, Port, STM32MP257F_EV1};
+use rproc_board::{Board, Bus, Initiator, Port, boards};
 use rproc_keys::{PrivateKey, development_key};
 use rproc_platform::boards::STM32MP257F_EV1_M33 as REGIONS;
 use rproc_platform::{Region, RegionKind};
@@ -51,7 +51,7 @@ impl Lab {
 
     /// With security counters that may have had an earlier life.
     pub fn with(policy: Policy, counters: Counters) -> Self {
-        let board = Board::new(&STM32MP257F_EV1).unwrap();
+        let board = Board::new(boards::stm32mp257f_ev1()).unwrap();
         let config = TeeConfig {
             keys: TrustedKeys::new([key().public_key()]),
             policy,

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses the part that it needs")]
 
 use rproc_abi::ProcessorId;
-use rproc_board::STM32MP257F_EV1;
+use rproc_board::boards;
 use rproc_board::system::{System, SystemConfig};
 use rproc_board::tee::{Counters, Services, TeeConfig, TrustedKeys};
 use rproc_elf::ElfFile;
@@ -49,7 +49,7 @@ pub fn sign(elf: &[u8]) -> Vec<u8> {
 /// A system with this bundled firmware, signed, not yet booted; its TEE is strict.
 pub fn system(image: &str) -> System {
     let mut system = System::start(SystemConfig {
-        board: &STM32MP257F_EV1,
+        board: boards::stm32mp257f_ev1(),
         device_tree: include_bytes!("../../../bindings/examples/stm32mp257f-ev1.dtb"),
         processor: "m33",
         tee: TeeConfig {

@@ -7,8 +7,10 @@
 pub mod guest;
 
 use rproc_board::core::WorkArounds;
-use rproc_board::{Board, Initiator, STM32MP257F_EV1};
+use rproc_board::{Board, CoreKind, CoreName, Initiator, boards};
 
+/// The Cortex-M33.
+pub const M33: CoreName = CoreName { id: 1, kind: CoreKind::CortexM33F };
 /// Where guest programs run: `cm33_cube_fw`.
 pub const CODE: u64 = 0x8010_0000;
 /// Where they leave their results: `ipc_shmem`.
@@ -17,11 +19,11 @@ pub const RCC: u64 = 0x4420_0000;
 pub const CA35SYSCFG: u64 = 0x4880_0000;
 
 pub fn board() -> Board {
-    Board::new(&STM32MP257F_EV1).unwrap()
+    Board::new(boards::stm32mp257f_ev1()).unwrap()
 }
 
 pub fn board_without(work_around: rproc_board::core::WorkAround) -> Board {
-    Board::with_work_arounds(&STM32MP257F_EV1, &[], WorkArounds::without(work_around)).unwrap()
+    Board::with_work_arounds(boards::stm32mp257f_ev1(), &[], WorkArounds::without(work_around)).unwrap()
 }
 
 pub fn load(board: &Board, program: &[u32]) {

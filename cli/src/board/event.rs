@@ -9,11 +9,11 @@ use serde::Serialize;
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum ServeEvent {
     /// The socket can be connected to.
-    Listening { socket: String, board: &'static str },
+    Listening { socket: String, board: String },
     /// A machine has attached the board.
     Attached {},
     /// The board has power.
-    PoweredOn { board: &'static str, ddr_size: u64 },
+    PoweredOn { board: String, ddr_size: u64 },
     /// The board lost its power.
     PoweredOff {},
     /// The Cortex-M33 runs.
@@ -42,7 +42,9 @@ impl ServeEvent {
         let Notice::Board(event) = notice else {
             return match notice {
                 Notice::Attached => Self::Attached {},
-                Notice::PoweredOn { board, shared } => Self::PoweredOn { board, ddr_size: *shared },
+                Notice::PoweredOn { board, shared } => {
+                    Self::PoweredOn { board: board.clone(), ddr_size: *shared }
+                }
                 Notice::PoweredOff => Self::PoweredOff {},
                 Notice::Detached => Self::Detached {},
                 other => Self::Note { text: other.to_string() },
@@ -50,12 +52,12 @@ impl ServeEvent {
         };
         let board_us = event.at.as_micros() as u64;
         match &event.what {
-            Happening::Released { vector_table, secure } => {
+            Happening::Released { vector_table, secure, .. } => {
                 Self::Released { board_us, vector_table: *vector_table, secure: *secure }
             }
-            Happening::Held => Self::Held { board_us },
+            Happening::Held { .. } => Self::Held { board_us },
             Happening::Crashed(report) => Self::Crashed { board_us, reason: report.to_string() },
-            Happening::ResetRequested => Self::ResetRequested { board_us },
+            Happening::ResetRequested { .. } => Self::ResetRequested { board_us },
             Happening::IllegalAccess(error) => Self::IllegalAccess {
                 board_us,
                 initiator: error.initiator.to_string(),
@@ -63,7 +65,7 @@ impl ServeEvent {
                 text: error.to_string(),
             },
             Happening::UartLine { uart, line } => Self::Uart { board_us, uart: *uart, line: line.clone() },
-            Happening::Unmodelled { .. } => Self::Note { text: event.what.to_string() },
+            Happening::WatchdogReset { .. } | Happening::Unmodelled { .. } => Self::Note { text: event.what.to_string() },
         }
     }
 }

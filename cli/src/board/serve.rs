@@ -24,7 +24,8 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     }
     let listener = Listener::bind(&arguments.socket).map_err(listen_failure)?;
     let journal = Arc::new(Journal::open(arguments.log.as_deref())?);
-    let (socket, board) = (arguments.socket.display().to_string(), arguments.board.description.name);
+    let socket = arguments.socket.display().to_string();
+    let board = arguments.board.description.name.clone();
     let text = format!("{board} waits for a machine at {socket}");
     journal.write(&ServeEvent::Listening { socket, board }, &text);
     let told = journal.clone();

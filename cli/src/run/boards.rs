@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use rproc_board::{Description, STM32MP215F_DK, STM32MP257F_EV1};
+use rproc_board::{Description, boards};
 
 /// The board of a run that names none.
 pub const DEFAULT: &str = "stm32mp257f-ev1";
@@ -16,30 +16,35 @@ pub struct Board {
     pub device_tree: &'static [u8],
 }
 
-const BOARDS: [(&str, Board); 2] = [
-    (
-        DEFAULT,
-        Board {
-            description: &STM32MP257F_EV1,
-            device_tree: include_bytes!("../../../bindings/examples/stm32mp257f-ev1.dtb"),
-        },
-    ),
-    (
-        "stm32mp215f-dk",
-        Board {
-            description: &STM32MP215F_DK,
-            device_tree: include_bytes!("../../../bindings/examples/stm32mp215f-dk.dtb"),
-        },
-    ),
+/// A board that is made when it is chosen.
+struct Choice {
+    name: &'static str,
+    description: fn() -> &'static Description,
+    device_tree: &'static [u8],
+}
+
+const BOARDS: [Choice; 2] = [
+    Choice {
+        name: DEFAULT,
+        description: boards::stm32mp257f_ev1,
+        device_tree: include_bytes!("../../../bindings/examples/stm32mp257f-ev1.dtb"),
+    },
+    Choice {
+        name: "stm32mp215f-dk",
+        description: boards::stm32mp215f_dk,
+        device_tree: include_bytes!("../../../bindings/examples/stm32mp215f-dk.dtb"),
+    },
 ];
 
 impl FromStr for Board {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let found = BOARDS.iter().find(|(known, _)| *known == name);
-        found.map(|(_, board)| *board).ok_or_else(|| {
-            let known: Vec<&str> = BOARDS.iter().map(|(name, _)| *name).collect();
+        let found = BOARDS.iter().find(|choice| choice.name == name);
+        let made = found
+            .map(|choice| Board { description: (choice.description)(), device_tree: choice.device_tree });
+        made.ok_or_else(|| {
+            let known: Vec<&str> = BOARDS.iter().map(|choice| choice.name).collect();
             format!("there is no board {name:?}; there are {}", known.join(", "))
         })
     }

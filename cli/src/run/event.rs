@@ -310,10 +310,10 @@ fn board(happening: &Happening) -> Option<RunEvent> {
             text: error.to_string(),
         },
         Happening::UartLine { uart, line } => RunEvent::Uart { uart: *uart, line: line.clone() },
-        Happening::ResetRequested | Happening::Unmodelled { .. } => {
+        Happening::ResetRequested { .. } | Happening::WatchdogReset { .. } | Happening::Unmodelled { .. } => {
             RunEvent::Note { text: happening.to_string() }
         }
         // The secure world and the lifecycle tell these.
-        Happening::Released { .. } | Happening::Held | Happening::Crashed(_) => return None,
+        Happening::Released { .. } | Happening::Held { .. } | Happening::Crashed(_) => return None,
     })
 }

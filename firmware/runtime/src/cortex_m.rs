@@ -1,4 +1,7 @@
 //! The processor itself: its system registers (Armv8-M Architecture Reference Manual, DDI 0553, B11 and D1) and sleeping.
+//!
+//! Armv7-M and Armv6-M have the same registers at the same places, as far as they have them: Armv6-M has no fault status
+//! registers, no coprocessors and no software-triggered interrupts.
 
 use crate::mmio::Register;
 use core::arch::asm;
@@ -65,11 +68,12 @@ pub fn stop_tick() {
 
 /// Runs `work` with interrupts held back, so that no handler sees a half-done change.
 pub fn without_interrupts<T>(work: impl FnOnce() -> T) -> T {
-    // SAFETY: only holds interrupts back; none of the samples calls this with interrupts already held back.
-    unsafe { asm!("cpsid i") };
+    let before: u32;
+    // SAFETY: only remembers whether interrupts are held back, and holds them back.
+    unsafe { asm!("mrs {}, primask", "cpsid i", out(reg) before) };
     let result = work();
-    // SAFETY: lets interrupts through again, as they were on entry.
-    unsafe { asm!("cpsie i", "isb") };
+    // SAFETY: holds interrupts back or lets them through as on entry.
+    unsafe { asm!("msr primask, {}", "isb", in(reg) before) };
     result
 }
 

@@ -1,11 +1,12 @@
-//! The mailbox between the Cortex-A35 and the Cortex-M33 (IPCC, RM0457), seen from the Cortex-M33, which is its processor 2.
+//! The mailbox between the Cortex-A side and this processor (IPCC, RM0436 and RM0457), whichever end of it this is.
 
+use crate::chip::MAILBOX;
 use crate::mmio::Register;
 
-/// NVIC line of "a channel to me is occupied" on the STM32MP25.
-pub const RECEIVE_INTERRUPT: u32 = 171;
+/// NVIC line of "a channel to me is occupied".
+pub const RECEIVE_INTERRUPT: u32 = MAILBOX.receive_interrupt;
 /// NVIC line of "a channel from me is free again".
-pub const FREE_INTERRUPT: u32 = 172;
+pub const FREE_INTERRUPT: u32 = MAILBOX.free_interrupt;
 
 /// Channel 1: the ring to the host (vq0 of Linux's stm32 remoteproc driver).
 pub const VQ0: u32 = 1 << 0;
@@ -14,19 +15,17 @@ pub const VQ1: u32 = 1 << 1;
 /// Channel 3: Linux asks the firmware to stop and waits until the channel is free again.
 pub const SHUTDOWN: u32 = 1 << 2;
 
-const IPCC1: u32 = 0x4049_0000;
-
-/// A register of IPCC1; `offset` is below 0x400.
+/// A register of the mailbox; `offset` is below 0x20.
 const fn register(offset: u32) -> Register {
     // SAFETY: an aligned register of the mailbox for every value of the masked offset, not memory.
-    unsafe { Register::at(IPCC1 + (offset & 0x3FC)) }
+    unsafe { Register::at(MAILBOX.registers + (offset & 0x1C)) }
 }
 
-const HOST_OCCUPIED: Register = register(0x0C);
-const CONTROL: Register = register(0x10);
-const MASK: Register = register(0x14);
-const SET_CLEAR: Register = register(0x18);
-const OCCUPIED: Register = register(0x1C);
+const HOST_OCCUPIED: Register = register(MAILBOX.other_bank() + 0xC);
+const CONTROL: Register = register(MAILBOX.bank);
+const MASK: Register = register(MAILBOX.bank + 0x4);
+const SET_CLEAR: Register = register(MAILBOX.bank + 0x8);
+const OCCUPIED: Register = register(MAILBOX.bank + 0xC);
 
 /// Interrupts from now on when the host occupies one of `channels`, and for a free channel only when asked to.
 pub fn listen(channels: u32) {

@@ -1,14 +1,19 @@
-//! What every sample firmware shares: startup and vectors, registers and shared memory, trace buffer, resource table and
-//! the mailbox of the Cortex-M33 of an STM32MP25.
+//! What every sample firmware shares: startup and vectors, registers and shared memory, trace buffer, resource table,
+//! mailbox and watchdog. Which chip it is for is decided by the target it is built for; see [`chip`].
 #![no_std]
 
+pub mod chip;
 pub mod cortex_m;
+pub mod events;
 pub mod ipcc;
 pub mod mmio;
 pub mod resource_table;
+#[cfg(chip = "stm32mp25-m33")]
 pub mod results;
 pub mod startup;
+pub mod tick;
 pub mod trace;
+pub mod watchdog;
 
 /// Names the function that the firmware runs after startup; its type is `fn() -> !`.
 #[macro_export]

@@ -120,11 +120,11 @@ impl ResourceTable {
 /// Defines the firmware's resource table as `static RESOURCE_TABLE`, where the loader looks for it.
 #[macro_export]
 macro_rules! resource_table {
-    ($trace_name:literal) => {
+    () => {
         // SAFETY: the section is the linker script's, where nothing but this table is placed.
         #[used]
         #[unsafe(link_section = ".resource_table")]
         static RESOURCE_TABLE: $crate::resource_table::ResourceTable =
-            $crate::resource_table::ResourceTable::new($trace_name);
+            $crate::resource_table::ResourceTable::new($crate::chip::TRACE_NAME);
     };
 }

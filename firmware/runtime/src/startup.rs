@@ -1,10 +1,8 @@
 //! From reset to the firmware's entry: vector table, zeroed variables, and what happens after a fault nobody handles.
 
+use crate::chip::INTERRUPTS;
 use crate::{cortex_m, trace};
 use core::fmt::Write;
-
-/// External interrupts of the STM32MP25's Cortex-M33 (RM0457: 320 lines).
-const INTERRUPTS: usize = 320;
 
 /// One word of the vector table.
 #[repr(C)]
@@ -45,6 +43,7 @@ struct VectorTable {
     interrupts: [Vector; INTERRUPTS - 2],
 }
 
+// Vectors of exceptions that a processor has not are never fetched.
 // SAFETY: the section is the linker script's, at the address where the processor looks for vectors.
 #[used]
 #[unsafe(link_section = ".isr_vectors")]
@@ -71,21 +70,34 @@ static VECTORS: VectorTable = VectorTable {
     interrupts: [INTERRUPT; INTERRUPTS - 2],
 };
 
-// Rust may not run before its variables are zero, so that is done here. MSPLIM turns a stack overflow into a fault.
+/// The instructions with which `Reset` begins: where the processor has it, MSPLIM turns a stack overflow into a fault.
+#[cfg(chip = "stm32mp25-m33")]
+macro_rules! limit_stack {
+    () => {
+        "    ldr   r0, =__stack_bottom\n    msr   msplim, r0"
+    };
+}
+#[cfg(not(chip = "stm32mp25-m33"))]
+macro_rules! limit_stack {
+    () => {
+        ""
+    };
+}
+
+// Rust may not run before its variables are zero, so that is done here, in instructions that every Cortex-M has.
 core::arch::global_asm!(
     ".section .text.Reset, \"ax\"",
     ".global Reset",
     ".type Reset, %function",
     ".thumb_func",
     "Reset:",
-    "    ldr   r0, =__stack_bottom",
-    "    msr   msplim, r0",
+    limit_stack!(),
     "    ldr   r0, =__bss_start",
     "    ldr   r1, =__bss_end",
     "    movs  r2, #0",
     "1:  cmp   r0, r1",
     "    bhs   2f",
-    "    str   r2, [r0], #4",
+    "    stm   r0!, {{r2}}",
     "    b     1b",
     "2:  bl    firmware_main",
     "    udf   #0",
@@ -95,7 +107,7 @@ core::arch::global_asm!(
     "DefaultFault:",
     "    mrs   r0, msp",
     "    mrs   r1, ipsr",
-    "    b     {report}",
+    "    bl    {report}",
     ".size Reset, . - Reset",
     report = sym report_fault,
 );
@@ -105,17 +117,27 @@ core::arch::global_asm!(
 extern "C" fn report_fault(frame: *const [u32; 8], exception: u32) -> ! {
     // SAFETY: the samples run on the main stack only, where the processor has just pushed eight words.
     let [.., lr, pc, _] = unsafe { frame.read() };
-    let (cfsr, hfsr, bfar) = (cortex_m::CFSR.read(), cortex_m::HFSR.read(), cortex_m::BFAR.read());
     // The trace drops what does not fit; there is nobody to tell of it.
-    let _ = writeln!(
-        trace::Log,
-        "fault: exception {exception} at pc {pc:#010x} lr {lr:#010x}, CFSR {cfsr:#010x} HFSR {hfsr:#010x} BFAR {bfar:#010x}"
-    );
+    let _ = write!(trace::Log, "fault: exception {exception} at pc {pc:#010x} lr {lr:#010x}");
+    report_status();
     #[expect(
         clippy::empty_loop,
         reason = "a firmware that spins in its fault handler is what is to be shown"
     )]
     loop {}
+}
+
+/// Ends the line with what the fault status registers say.
+#[cfg(not(chip = "stm32mp25-m0"))]
+fn report_status() {
+    let (cfsr, hfsr, bfar) = (cortex_m::CFSR.read(), cortex_m::HFSR.read(), cortex_m::BFAR.read());
+    let _ = writeln!(trace::Log, ", CFSR {cfsr:#010x} HFSR {hfsr:#010x} BFAR {bfar:#010x}");
+}
+
+/// Ends the line: Armv6-M has no fault status registers.
+#[cfg(chip = "stm32mp25-m0")]
+fn report_status() {
+    let _ = writeln!(trace::Log);
 }
 
 #[panic_handler]

@@ -1,6 +1,7 @@
 //! How the firmware is compiled, to the same bytes wherever the repository lies.
 
-use super::{C_COMPILER, C_PROGRAM, PROGRAMS, TARGET};
+use super::programs::Chip;
+use super::{C_COMPILER, C_PROGRAM};
 use crate::core_library::CoreLibrary;
 use crate::process::output;
 use anyhow::{Context, Result, bail};
@@ -14,11 +15,25 @@ const WRAPPER: &str = "RPROC_XTASK_RUSTC_WRAPPER";
 /// Programs by name, and their files.
 pub type Built = Vec<(&'static str, PathBuf)>;
 
-/// Builds the workspace in `firmware/`.
+/// Builds the workspace in `firmware/`, for every chip.
 pub fn build_rust(repository: &Path, scratch: &Path, core: &CoreLibrary) -> Result<Built> {
+    let mut built = Built::new();
+    for chip in Chip::ALL {
+        build_for(chip, repository, scratch, core)?;
+        let release = scratch.join(chip.target()).join("release");
+        built.extend(chip.programs().map(|program| (program.name, release.join(program.binary))));
+    }
+    Ok(built)
+}
+
+fn build_for(chip: Chip, repository: &Path, scratch: &Path, core: &CoreLibrary) -> Result<()> {
+    let target = chip.target();
     let mut cargo = Command::new("cargo");
     cargo.current_dir(repository.join("firmware"));
-    cargo.args(["build", "--release", "--locked", "--target", TARGET]);
+    cargo.args(["build", "--release", "--locked", "--target", target]);
+    for program in chip.programs() {
+        cargo.args(["--bin", program.binary]);
+    }
     cargo.arg("--target-dir").arg(scratch);
     // No path of this machine may get into the files, and none may change a symbol's name (see the wrapper).
     let mut remapped = vec![(repository.to_path_buf(), "rproc")];
@@ -30,7 +45,7 @@ pub fn build_rust(repository: &Path, scratch: &Path, core: &CoreLibrary) -> Resu
     }
     let flags: Vec<String> =
         remapped.iter().map(|(from, to)| format!("'--remap-path-prefix={}={to}'", from.display())).collect();
-    cargo.arg("--config").arg(format!("target.{TARGET}.rustflags=[{}]", flags.join(",")));
+    cargo.arg("--config").arg(format!("target.{target}.rustflags=[{}]", flags.join(",")));
     for variable in
         ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET_DIR", "RUSTC_WORKSPACE_WRAPPER"]
     {
@@ -38,10 +53,9 @@ pub fn build_rust(repository: &Path, scratch: &Path, core: &CoreLibrary) -> Resu
     }
     cargo.env("RUSTC_WRAPPER", std::env::current_exe()?).env(WRAPPER, "1");
     if !cargo.status().context("cargo cannot be run")?.success() {
-        bail!("cargo could not build the firmware; its complaint is above");
+        bail!("cargo could not build the firmware for {target}; its complaint is above");
     }
-    let release = scratch.join(TARGET).join("release");
-    Ok(PROGRAMS.iter().map(|program| (*program, release.join(program))).collect())
+    Ok(())
 }
 
 fn cargo_home() -> Option<PathBuf> {

@@ -112,9 +112,9 @@ impl Builder<'_> {
     /// A `cargo build` for another target: with rustup's library when it is installed, else from Debian's sources of it.
     fn cargo(&self, folder: &Path, target: &str, parts: &str) -> Result<Command> {
         let scratch = self.cache.place("rust");
-        let mut available = core_library::find(target, None, &scratch)?;
+        let mut available = core_library::find(&[target], None, &scratch)?;
         if available.libraries.is_empty() {
-            available = core_library::find(target, Some(core_library::Origin::Debian), &scratch)?;
+            available = core_library::find(&[target], Some(core_library::Origin::Debian), &scratch)?;
         }
         let Some(CoreLibrary { sources, .. }) = available.choose(|_| false) else {
             bail!("there is no core library for {target}:\n  - {}", available.missing.join("\n  - "));

@@ -113,10 +113,10 @@ mod tests {
     const TWO_LEFT: u32 = (0b0001_0100 >> 2) << 10;
 
     fn memory() -> CoreMemory {
-        let description = &crate::STM32MP257F_EV1;
+        let description = crate::boards::stm32mp257f_ev1();
         let bus = Arc::new(Bus::new(description, &[]).unwrap());
         crate::boot_firmware::run(description, &Port::new(bus.clone(), Initiator::A35Secure)).unwrap();
-        CoreMemory::new(bus)
+        CoreMemory::new(bus, &description.coprocessors[0])
     }
 
     /// A conditional return from exception 16 to Thread mode through a frame at [`RAM`]: the registers before and after, where the

@@ -4,24 +4,41 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rsemu::core::error::BusError;
-use rsemu::core::space::{AccessConstraints, MemAttrs, MemOps, MemResult};
+use rsemu::core::space::{AccessConstraints, AccessPurpose, MemAttrs, MemOps, MemResult};
 
+use super::armv6m;
 use crate::bus::{Bus, Direction, Initiator, Target};
+use crate::description::{Coprocessor, CoreKind};
 use crate::ram::Ram;
+
+/// No instruction lies here.
+const NO_ADDRESS: u64 = u64::MAX;
 
 /// Reads and writes of the core, checked like everyone's.
 #[derive(Debug)]
 pub struct CoreMemory {
     bus: Arc<Bus>,
+    core: Initiator,
+    /// Only what Armv6-M has is executed.
+    armv6m: bool,
     secure: AtomicBool,
+    /// Armv6-M: where the second half of the instruction lies whose first was fetched last.
+    second_half: AtomicU64,
     /// Grows with everything that could make two passes of a loop differ: a register write, a register read with a side effect, a
     /// store that changed memory.
     activity: AtomicU64,
 }
 
 impl CoreMemory {
-    pub fn new(bus: Arc<Bus>) -> Self {
-        CoreMemory { bus, secure: AtomicBool::new(false), activity: AtomicU64::new(0) }
+    pub fn new(bus: Arc<Bus>, core: &Coprocessor) -> Self {
+        CoreMemory {
+            bus,
+            core: core.initiator,
+            armv6m: core.kind == CoreKind::CortexM0Plus,
+            secure: AtomicBool::new(false),
+            second_half: AtomicU64::new(NO_ADDRESS),
+            activity: AtomicU64::new(0),
+        }
     }
 
     pub fn set_secure(&self, secure: bool) {
@@ -55,7 +72,7 @@ impl CoreMemory {
 
     #[inline]
     fn initiator(&self) -> Initiator {
-        if self.secure.load(Ordering::Relaxed) { Initiator::M33Secure } else { Initiator::M33 }
+        if self.secure.load(Ordering::Relaxed) { Initiator::M33Secure } else { self.core }
     }
 
     #[inline]
@@ -67,19 +84,7 @@ impl CoreMemory {
     }
 
     #[inline]
-    fn note_activity(&self) {
-        // Only the thread that runs the core gets here: a plain load and store.
-        self.activity.store(self.activity().wrapping_add(1), Ordering::Relaxed);
-    }
-}
-
-impl MemOps for CoreMemory {
-    fn constraints(&self) -> AccessConstraints {
-        AccessConstraints::ANY
-    }
-
-    #[inline]
-    fn read(&self, offset: u64, into: &mut [u8], _: MemAttrs) -> MemResult {
+    fn load(&self, offset: u64, into: &mut [u8]) -> MemResult {
         let by = self.initiator();
         if let Some((ram, at)) = self.bus.plain_ram(by, offset, into.len() as u64, Direction::Read) {
             return ram.read(at, into).map_err(|_| BusError::Unassigned);
@@ -98,6 +103,51 @@ impl MemOps for CoreMemory {
                 self.bus.read(by, offset, into).map_err(|_| BusError::Unassigned)
             }
         }
+    }
+
+    /// Fetches a halfword of code. An instruction that Armv6-M lacks reads as an undefined one; what follows the first half of a
+    /// wide one that it has is fetched as it is.
+    fn fetch_armv6m(&self, offset: u64, into: &mut [u8]) -> MemResult {
+        self.load(offset, into)?;
+        let &mut [low, high] = into else { return Ok(()) };
+        let wide = self.second_half.swap(NO_ADDRESS, Ordering::Relaxed);
+        if wide == offset {
+            return Ok(());
+        }
+        let first = u16::from_le_bytes([low, high]);
+        let known = if armv6m::is_wide(first) {
+            let second = self.peek16(offset.wrapping_add(2) as u32);
+            self.second_half.store(offset.wrapping_add(2), Ordering::Relaxed);
+            // A second half that cannot be read faults by itself.
+            second.is_none_or(|second| armv6m::has_wide(first, second))
+        } else {
+            armv6m::has_narrow(first)
+        };
+        if !known {
+            self.second_half.store(NO_ADDRESS, Ordering::Relaxed);
+            into.copy_from_slice(&armv6m::UNDEFINED.to_le_bytes());
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn note_activity(&self) {
+        // Only the thread that runs the core gets here: a plain load and store.
+        self.activity.store(self.activity().wrapping_add(1), Ordering::Relaxed);
+    }
+}
+
+impl MemOps for CoreMemory {
+    fn constraints(&self) -> AccessConstraints {
+        AccessConstraints::ANY
+    }
+
+    #[inline]
+    fn read(&self, offset: u64, into: &mut [u8], attributes: MemAttrs) -> MemResult {
+        if self.armv6m && attributes.purpose == AccessPurpose::FETCH {
+            return self.fetch_armv6m(offset, into);
+        }
+        self.load(offset, into)
     }
 
     #[inline]

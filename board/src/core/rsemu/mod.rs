@@ -1,8 +1,10 @@
 //! [`Core`] by rsemu 0.0.7, with a work-around for each of its known faults.
 
+mod armv6m;
 mod idle;
 mod it_state;
 mod memory;
+mod systick;
 mod wfe;
 
 use std::sync::Arc;
@@ -12,19 +14,29 @@ use ::rsemu::core::space::{AddressSpace, Region};
 use ::rsemu::cpu::arm::v7m::sys::Exception;
 use ::rsemu::cpu::arm::v7m::{ArmV7m, Config, Regs};
 
-use super::{Core, CrashKind, CrashReport, NoSuchInterrupt, Registers, RunOutcome, StackedFrame, Stop};
+use super::{Core, CrashKind, CrashReport, InterruptLines, Registers, StackedFrame, Stop};
 use crate::bus::Bus;
+use crate::clock::Period;
+use crate::description::{Coprocessor, CoreKind};
 use idle::CircleFinder;
 use memory::CoreMemory;
+use systick::ReferenceClock;
 
 /// First address that never reaches the bus: the private peripheral bus.
 const PRIVATE_PERIPHERALS: u64 = 0xE000_0000;
-/// The NVIC of STM32MP2's Cortex-M33 implements four priority bits.
+/// Priority bits that the NVICs of STM32MP1's Cortex-M4 and STM32MP2's Cortex-M33 implement, and a Cortex-M0+'s.
 const PRIORITY_BITS: u8 = 4;
+const PRIORITY_BITS_M0_PLUS: u8 = 2;
+/// CPUID of a Cortex-M0+ r0p1.
+const CPUID_M0_PLUS: u32 = 0x410C_C601;
+/// CCR.UNALIGN_TRP, which an Armv6-M core has always set.
+const UNALIGN_TRP: u32 = 1 << 3;
+/// SHCSR: MemManage, BusFault and UsageFault enabled, which an Armv6-M core has not.
+const CONFIGURABLE_FAULTS: u32 = 7 << 16;
 /// Where the program counter points while the core is locked up.
 const LOCKUP_PC: u32 = 0xFFFF_FFFE;
-/// Cycles after which a fault handler that still runs counts as stuck: 10 ms at 400 MHz.
-const FAULT_PATIENCE: u64 = 4_000_000;
+/// A fault handler that runs for longer than this part of a second counts as stuck.
+const FAULT_PATIENCE: u64 = 100;
 /// Steps between two looks at the slow flags.
 const SLOW_LOOK: u32 = 64;
 
@@ -63,10 +75,16 @@ impl WorkArounds {
     }
 }
 
-/// A Cortex-M33 with FPU, without TrustZone-M.
+/// A Cortex-M: an M4 or M33 with FPU, the M33 without TrustZone-M; or an M0+.
 pub struct RsemuCore {
     cpu: ArmV7m,
     bus: Arc<Bus>,
+    /// Its place in the description.
+    index: usize,
+    core: Coprocessor,
+    period: Period,
+    /// SysTick's external reference, where there is one.
+    reference: Option<ReferenceClock>,
     memory: Arc<CoreMemory>,
     work_arounds: WorkArounds,
     circles: CircleFinder,
@@ -86,23 +104,35 @@ impl std::fmt::Debug for RsemuCore {
 }
 
 impl RsemuCore {
-    /// A core on `bus`, in reset.
+    /// The core that the description of `bus` has at `index`, in reset.
     ///
     /// # Errors
     /// rsemu refuses the memory layout.
-    pub fn new(bus: Arc<Bus>, work_arounds: WorkArounds) -> Result<Self, ::rsemu::core::error::Error> {
-        let memory = Arc::new(CoreMemory::new(bus.clone()));
-        let space = AddressSpace::new("m33", 32);
+    pub fn new(
+        bus: Arc<Bus>,
+        index: usize,
+        core: &Coprocessor,
+        work_arounds: WorkArounds,
+    ) -> Result<Self, ::rsemu::core::error::Error> {
+        let core = core.clone();
+        let memory = Arc::new(CoreMemory::new(bus.clone(), &core));
+        let space = AddressSpace::new(&core.name, 32);
         {
             let mut topology = space.topology();
             topology.map(Region::io("bus", PRIVATE_PERIPHERALS, memory.clone()), 0)?;
             wfe::map_scratch(&mut topology)?;
         }
-        let cpu = ArmV7m::new(Config::CORTEX_M33F.with_priority_bits(PRIORITY_BITS));
+        let cpu = ArmV7m::new(config(core.kind));
         cpu.attach_space(Arc::new(space));
         Ok(RsemuCore {
             cpu,
             bus,
+            index,
+            period: Period::of(core.hertz),
+            reference: core
+                .systick_reference_hertz
+                .map(|hertz| ReferenceClock::new(core.hertz / hertz.max(1))),
+            core,
             memory,
             work_arounds,
             circles: CircleFinder::new(),
@@ -114,7 +144,8 @@ impl RsemuCore {
     }
 
     fn drive_lines(&self) {
-        for (word, levels) in self.bus.m33_lines().levels().into_iter().enumerate() {
+        let levels = self.bus.lines(self.index).map(InterruptLines::levels).unwrap_or_default();
+        for (word, levels) in levels.into_iter().enumerate() {
             for bit in 0..32 {
                 self.cpu.set_irq(word as u16 * 32 + bit, levels >> bit & 1 != 0);
             }
@@ -136,7 +167,17 @@ impl RsemuCore {
         let (cfsr, hfsr, bfar, mmfar, vector_table) =
             self.cpu.with_sys(|sys| (sys.cfsr, sys.hfsr, sys.bfar, sys.mmfar, sys.vtor));
         let registers = convert(&self.cpu.regs());
-        CrashReport { kind, registers, cfsr, hfsr, bfar, mmfar, frame: self.fault_frame, vector_table }
+        CrashReport {
+            core: self.core.core(),
+            kind,
+            registers,
+            cfsr,
+            hfsr,
+            bfar,
+            mmfar,
+            frame: self.fault_frame,
+            vector_table,
+        }
     }
 
     /// The frame that the step to `after` has just pushed.
@@ -151,13 +192,35 @@ impl RsemuCore {
         })
     }
 
+    /// Lets the clock pass.
+    #[inline]
+    fn pass(&mut self, cycles: u64) {
+        let clock = self.bus.clock();
+        clock.set(clock.picoseconds().saturating_add(self.period.pass(cycles)));
+    }
+
+    /// Puts back what an Armv6-M core cannot change but the emulated Armv7-M core can.
+    fn keep_armv6m(&self) {
+        if self.core.kind == CoreKind::CortexM0Plus {
+            self.cpu.with_sys(|sys| {
+                sys.ccr |= UNALIGN_TRP;
+                sys.shcsr &= !CONFIGURABLE_FAULTS;
+            });
+        }
+    }
+
     /// One step with its work-arounds. Returns the registers afterwards and the cycles used.
     #[inline]
     fn step(&mut self, before: &Regs) -> (Regs, u64) {
         let cycles = self.cpu.step();
-        self.bus.clock().advance(cycles);
+        self.pass(cycles);
         self.instructions += 1;
         let mut after = self.cpu.regs();
+        if let Some(reference) = &mut self.reference {
+            let taken = after.xpsr & 0x1FF == u32::from(Exception::SYSTICK.0)
+                && before.xpsr & 0x1FF != after.xpsr & 0x1FF;
+            self.cpu.with_sys(|sys| reference.after_step(sys, cycles, taken));
+        }
         if after.xpsr & 0x1FF != before.xpsr & 0x1FF {
             if self.work_arounds.on(WorkAround::ItState) {
                 it_state::restore_on_entry(&self.memory, before, &after);
@@ -175,6 +238,20 @@ impl RsemuCore {
             self.in_fault = 0;
         }
         (after, cycles)
+    }
+}
+
+/// The emulator's profile of a kind. A Cortex-M0+ is an Armv7-M core that is shown Armv6-M code alone.
+fn config(kind: CoreKind) -> Config {
+    match kind {
+        CoreKind::CortexM4F => Config::CORTEX_M4F.with_priority_bits(PRIORITY_BITS),
+        CoreKind::CortexM33F => Config::CORTEX_M33F.with_priority_bits(PRIORITY_BITS),
+        CoreKind::CortexM0Plus => {
+            // 0x42000000 is hardware of its own on this chip.
+            let mut config = Config::CORTEX_M3.with_priority_bits(PRIORITY_BITS_M0_PLUS).with_bit_band(false);
+            config.cpuid = CPUID_M0_PLUS;
+            config
+        }
     }
 }
 
@@ -197,7 +274,10 @@ impl Core for RsemuCore {
         Device::reset(&self.cpu, kind);
         self.cpu.clear_reset_request();
         // The reset sequence is a step of its own; the inputs are driven after it, because a cold reset forgets them.
-        self.bus.clock().advance(self.cpu.step());
+        let cycles = self.cpu.step();
+        self.pass(cycles);
+        self.keep_armv6m();
+        self.reference.iter_mut().for_each(ReferenceClock::reset);
         self.drive_lines();
         self.circles.disturb();
         self.sleeping = false;
@@ -205,23 +285,24 @@ impl Core for RsemuCore {
         self.fault_frame = None;
     }
 
-    fn run(&mut self, budget: u64) -> RunOutcome {
-        let mut used = 0;
+    fn run(&mut self, deadline: u64) -> Stop {
+        let bus = self.bus.clone();
+        let lines = bus.lines(self.index);
+        let patience = self.core.hertz / FAULT_PATIENCE;
         let mut countdown = SLOW_LOOK;
         let mut before = self.cpu.regs();
-        let stop = loop {
-            if self.bus.m33_lines().take_changed() {
+        loop {
+            if lines.is_some_and(InterruptLines::take_changed) {
                 self.drive_lines();
                 self.circles.disturb();
             }
-            if self.bus.take_attention() {
+            if bus.take_attention() {
                 break Stop::Attention;
             }
-            if used >= budget {
-                break Stop::Budget;
+            if bus.clock().picoseconds() >= deadline {
+                break Stop::Deadline;
             }
             let (after, cycles) = self.step(&before);
-            used += cycles;
             if after.r[15] == LOCKUP_PC && self.cpu.is_locked_up() {
                 break Stop::Crash(Box::new(self.crash(CrashKind::Lockup)));
             }
@@ -230,8 +311,7 @@ impl Core for RsemuCore {
             if self.sleeping {
                 if self.work_arounds.on(WorkAround::WfeYields) && wfe::sleeps_in_wfe(&self.memory, &after) {
                     let cycles = wfe::wake(&self.cpu);
-                    self.bus.clock().advance(cycles);
-                    used += cycles;
+                    self.pass(cycles);
                     self.sleeping = false;
                 } else if self.cpu.with_sys(|sys| sys.highest_pending().is_none()) {
                     break self.quiet(&after);
@@ -245,46 +325,63 @@ impl Core for RsemuCore {
             countdown -= 1;
             if countdown == 0 {
                 countdown = SLOW_LOOK;
+                self.keep_armv6m();
                 if self.cpu.reset_requested() {
                     break Stop::ResetRequest;
                 }
             }
             if let Some(exception) = fault_of(&after) {
                 self.in_fault += cycles;
-                if self.in_fault > FAULT_PATIENCE {
+                if self.in_fault > patience {
                     break Stop::Crash(Box::new(self.crash(CrashKind::StuckInFaultHandler(exception))));
                 }
             }
             before = after;
-        };
-        RunOutcome { cycles: used, stop }
+        }
     }
 
-    fn cycles_to_timer(&self) -> Option<u64> {
+    fn timer(&self) -> Option<u64> {
         let sleeping = self.sleeping;
-        self.cpu.with_sys(|sys| {
+        let cycles = self.cpu.with_sys(|sys| {
             // Bit 0 counts, bit 1 interrupts. A loop may poll the counter's flag without its interrupt; a sleeper needs the latter.
             let needed = if sleeping { 0b11 } else { 0b01 };
             if sys.syst_csr & needed != needed || sys.syst_rvr == 0 {
                 return None;
             }
             let current = u64::from(sys.syst_cvr);
-            Some(if current == 0 { u64::from(sys.syst_rvr) + 1 } else { current })
-        })
+            let ticks = if current == 0 { u64::from(sys.syst_rvr) + 1 } else { current };
+            Some(match &self.reference {
+                Some(reference) if ReferenceClock::is_chosen(sys) => reference.cycles_until(ticks),
+                _ => ticks,
+            })
+        })?;
+        Some(self.bus.clock().picoseconds().saturating_add(self.period.picoseconds(cycles)))
     }
 
-    fn skip(&mut self, cycles: u64) {
+    fn skip(&mut self, deadline: u64) {
+        let cycles = self.period.cycles(deadline.saturating_sub(self.bus.clock().picoseconds()));
+        let reference = &mut self.reference;
         self.cpu.with_sys(|sys| {
             sys.tick_cyccnt(cycles);
-            if sys.tick_systick(cycles) && sys.syst_csr & 0b10 != 0 {
-                sys.set_pending(Exception::SYSTICK, true);
+            match reference {
+                Some(reference) if ReferenceClock::is_chosen(sys) => reference.pass(sys, cycles),
+                reference => {
+                    if sys.tick_systick(cycles) && sys.syst_csr & 0b10 != 0 {
+                        sys.set_pending(Exception::SYSTICK, true);
+                    }
+                    reference.iter_mut().for_each(|reference| reference.remember(sys));
+                }
             }
         });
-        self.bus.clock().advance(cycles);
+        self.pass(cycles);
     }
 
-    fn set_irq(&mut self, number: u16, level: bool) -> Result<(), NoSuchInterrupt> {
-        self.bus.m33_lines().set(number, level)
+    fn sleeps(&self) -> bool {
+        self.sleeping
+    }
+
+    fn activity(&self) -> u64 {
+        self.memory.activity()
     }
 
     fn registers(&self) -> Registers {

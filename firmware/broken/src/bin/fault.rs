@@ -5,7 +5,7 @@
 use rproc_runtime::mmio::Register;
 use rproc_runtime::{cortex_m, log};
 
-rproc_runtime::resource_table!("m33_log");
+rproc_runtime::resource_table!();
 rproc_runtime::entry!(main);
 
 fn main() -> ! {

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use rproc_runtime::mmio::Register;
 use rproc_runtime::{cortex_m, log};
 
-rproc_runtime::resource_table!("m33_log");
+rproc_runtime::resource_table!();
 rproc_runtime::entry!(main);
 
 /// First word of Linux's memory on the STM32MP257F-EV1.

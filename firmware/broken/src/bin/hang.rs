@@ -2,7 +2,7 @@
 #![no_std]
 #![no_main]
 
-rproc_runtime::resource_table!("m33_log");
+rproc_runtime::resource_table!();
 rproc_runtime::entry!(main);
 
 fn main() -> ! {

@@ -4,7 +4,7 @@
 
 use rproc_runtime::{cortex_m, handler, log};
 
-rproc_runtime::resource_table!("m33_log");
+rproc_runtime::resource_table!();
 rproc_runtime::entry!(main);
 handler!(HardFault, hard_fault);
 

@@ -7,8 +7,6 @@ use rproc_rpmsg::remote::Remote;
 use rproc_rpmsg::{ReceiveError, Ring, SendError, vring};
 use rproc_runtime::log;
 
-/// The channel's name.
-const CHANNEL: &str = "rproc-echo";
 /// Address of the endpoint.
 const ENDPOINT: u32 = FIRST_DYNAMIC_ADDRESS;
 
@@ -21,6 +19,7 @@ enum Owed {
 
 /// Echo's state.
 pub struct Echo {
+    channel: &'static str,
     remote: Remote,
     owed: Owed,
     message: Payload,
@@ -28,16 +27,21 @@ pub struct Echo {
 }
 
 impl Echo {
-    /// An echo that will announce itself if the host listens.
-    pub fn new(remote: Remote) -> Self {
+    /// An echo that will announce `channel` if the host listens.
+    pub fn new(channel: &'static str, remote: Remote) -> Self {
         let owed = if remote.has_name_service() { Owed::Announcement } else { Owed::Nothing };
         log!("echo: ready");
-        Self { remote, owed, message: [0; MAX_PAYLOAD], broken: false }
+        Self { channel, remote, owed, message: [0; MAX_PAYLOAD], broken: false }
     }
 
-    /// Sends what is owed, then takes a message. False if neither can go on before the host signals.
-    pub fn step(&mut self, memory: &mut impl Memory) -> bool {
-        !self.broken && self.pay(memory) && self.take(memory)
+    /// Sends what is owed, then takes a message, which `heard` is told. False if neither can go on before the host signals.
+    pub fn step(&mut self, memory: &mut impl Memory, heard: impl FnOnce(&[u8])) -> bool {
+        !self.broken && self.pay(memory) && self.take(memory, heard)
+    }
+
+    /// Whether something is to be sent as soon as the host has a free buffer.
+    pub fn owes(&self) -> bool {
+        !matches!(self.owed, Owed::Nothing)
     }
 
     /// Whether the host must be signalled for this ring.
@@ -50,7 +54,7 @@ impl Echo {
     fn pay(&mut self, memory: &mut impl Memory) -> bool {
         let sent = match self.owed {
             Owed::Nothing => return true,
-            Owed::Announcement => Name::new(CHANNEL)
+            Owed::Announcement => Name::new(self.channel)
                 .map_or(Ok(()), |name| self.remote.announce(memory, name, ENDPOINT, Change::Created)),
             Owed::Reply { destination, length } => {
                 let payload = self.message.get(..length).unwrap_or_default();
@@ -68,12 +72,13 @@ impl Echo {
     }
 
     /// Takes the host's next message. False if there is none.
-    fn take(&mut self, memory: &mut impl Memory) -> bool {
+    fn take(&mut self, memory: &mut impl Memory, heard: impl FnOnce(&[u8])) -> bool {
         match self.remote.receive(memory, &mut self.message) {
             Ok(None) => return false,
             Ok(Some(message)) if message.destination == ENDPOINT => {
                 let (destination, length) = (message.source, message.payload.len());
                 log!("echo: {length} bytes from {destination:#x}");
+                heard(message.payload);
                 self.owed = Owed::Reply { destination, length };
             }
             Ok(Some(message)) => {
