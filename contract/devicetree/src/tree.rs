@@ -1,6 +1,9 @@
 //! The device tree in memory: nodes, their properties, paths and phandles.
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::blob;
 
@@ -109,7 +112,7 @@ impl<'a> NodeRef<'a> {
     #[must_use]
     pub fn path(self) -> String {
         let mut names: Vec<&str> =
-            std::iter::successors(Some(self), |node| node.parent()).map(NodeRef::name).collect();
+            core::iter::successors(Some(self), |node| node.parent()).map(NodeRef::name).collect();
         names.reverse();
         if names.len() == 1 { "/".to_owned() } else { names.join("/") }
     }
@@ -147,7 +150,7 @@ impl<'a> NodeRef<'a> {
 
 impl PartialEq for NodeRef<'_> {
     fn eq(&self, other: &Self) -> bool {
-        std::ptr::eq(self.tree, other.tree) && self.index == other.index
+        core::ptr::eq(self.tree, other.tree) && self.index == other.index
     }
 }
 
@@ -157,6 +160,8 @@ impl Eq for NodeRef<'_> {}
 mod tests {
     use super::*;
     use crate::testing::EXAMPLE;
+    use std::prelude::rust_2024::*;
+    use std::vec;
 
     #[test]
     fn paths_lead_back_to_their_nodes() {

@@ -1,6 +1,11 @@
 //! The nested layout: `/firmware/optee/<service>@n { compatible = "rproc-service-<UUID>"; <processor>@<id> { … }; }`.
 
-use std::collections::BTreeMap;
+use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
 
 use crate::address;
 use crate::finding::{Findings, Problem};
@@ -279,6 +284,8 @@ fn vendor_properties(node: NodeRef<'_>, findings: &mut Findings) -> Vec<VendorPr
 mod tests {
     use crate::testing::{EXAMPLE, compile};
     use crate::{LookupError, Model, Problem, Severity, Tree};
+    use std::eprintln;
+    use std::prelude::rust_2024::*;
 
     const SOURCE: &str = include_str!("../../../bindings/examples/stm32mp257f-ev1.dts");
 

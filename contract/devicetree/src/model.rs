@@ -1,8 +1,13 @@
 //! The model: services, their processors, and what each processor needs from the normal world.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Range;
+use alloc::borrow::ToOwned as _;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::Range;
 
 use crate::finding::{Finding, Findings, Severity};
 use crate::nested;

@@ -13,7 +13,12 @@
 //!
 //! The layout read here nests the service below `/firmware/optee`, as the mailing-list thread about the
 //! TEE remoteproc service ends up proposing: the node carries only what the service cannot tell.
+#![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod address;
 mod blob;

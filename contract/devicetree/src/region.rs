@@ -4,6 +4,11 @@ use crate::finding::{Findings, Problem};
 use crate::model::MemoryRegion;
 use crate::property;
 use crate::tree::{NodeRef, Tree};
+use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
 
 /// Addresses and sizes have one or two cells; three (PCI) have no meaning for memory.
 const MAXIMUM_ADDRESS_CELLS: u32 = 2;

@@ -2,6 +2,11 @@
 
 use crate::finding::{Problem, hexadecimal};
 use crate::tree::NodeRef;
+use alloc::borrow::ToOwned;
+use alloc::format;
+use alloc::string::String;
+use alloc::string::ToString as _;
+use alloc::vec::Vec;
 
 /// The value as 32-bit big-endian cells.
 pub(crate) fn cells(value: &[u8]) -> Result<Vec<u32>, Problem> {
@@ -29,7 +34,7 @@ pub(crate) fn strings(value: &[u8]) -> Result<Vec<String>, Problem> {
     if *last != 0 || !text.iter().all(printable) {
         return Err(broken());
     }
-    let text = std::str::from_utf8(text).map_err(|_| broken())?;
+    let text = core::str::from_utf8(text).map_err(|_| broken())?;
     Ok(text.split('\0').map(str::to_owned).collect())
 }
 
@@ -76,6 +81,8 @@ pub(crate) fn cell_count(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::prelude::rust_2024::*;
+    use std::vec;
 
     #[test]
     fn values_are_read_by_type() {

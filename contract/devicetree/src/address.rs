@@ -49,6 +49,8 @@ mod tests {
     use super::physical;
     use crate::Tree;
     use crate::testing::{EXAMPLE, compile};
+    use std::eprintln;
+    use std::prelude::rust_2024::*;
 
     #[test]
     fn mailboxes_of_the_example_lie_where_the_manual_has_them() {

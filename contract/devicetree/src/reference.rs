@@ -4,6 +4,10 @@ use crate::finding::{Findings, Problem};
 use crate::model::ProviderRef;
 use crate::property;
 use crate::tree::NodeRef;
+use alloc::borrow::ToOwned as _;
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::vec::Vec;
 
 /// The most argument cells a reference may take (Linux: `MAX_PHANDLE_ARGS`).
 const MAXIMUM_ARGUMENTS: u32 = 16;
@@ -115,7 +119,7 @@ pub(crate) fn interrupts(node: NodeRef<'_>, findings: &mut Findings) -> Vec<Prov
 }
 
 fn one_controller(node: NodeRef<'_>, cells: &[u32]) -> Result<Vec<ProviderRef>, (&'static str, Problem)> {
-    let parent = std::iter::successors(Some(node), |node| node.parent());
+    let parent = core::iter::successors(Some(node), |node| node.parent());
     let parent = parent.into_iter().find_map(|node| node.raw("interrupt-parent"));
     let at = "interrupt-parent";
     let missing = || Problem::Missing { expected: "a phandle here or in a parent node".to_owned() };

@@ -4,7 +4,9 @@
 //! characters, and real ones have such names: `regulator-over-current-protection` is on the STM32MP15
 //! boards. It serves as the reference in the tests instead.
 
-use std::fmt;
+use alloc::borrow::ToOwned as _;
+use alloc::vec::Vec;
+use core::fmt;
 
 use crate::tree::{NodeData, PropertyData, Tree};
 
@@ -177,7 +179,7 @@ fn text(bytes: &[u8]) -> Option<&str> {
     let window = bytes.get(..bytes.len().min(MAXIMUM_NAME + 1))?;
     let length = window.iter().position(|byte| *byte == 0)?;
     let text = window.get(..length)?;
-    text.iter().all(u8::is_ascii_graphic).then(|| std::str::from_utf8(text).ok()).flatten()
+    text.iter().all(u8::is_ascii_graphic).then(|| core::str::from_utf8(text).ok()).flatten()
 }
 
 fn header_word(blob: &[u8], index: usize) -> u32 {
@@ -190,7 +192,7 @@ pub(crate) fn decode(blob: &[u8]) -> Result<Tree, Error> {
         return Err(Error::TooShort { found: blob.len() });
     }
     let [magic, total, structure, strings, _, version, last_compatible, _, strings_size, structure_size] =
-        std::array::from_fn(|index| header_word(blob, index));
+        core::array::from_fn(|index| header_word(blob, index));
     if magic != MAGIC {
         return Err(Error::Magic { found: magic });
     }
@@ -280,6 +282,8 @@ mod tests {
     use crate::testing::{EXAMPLE, compile, property, tree_blob};
     use dtoolkit::{Node as _, Property as _};
     use proptest::prelude::*;
+    use std::prelude::rust_2024::*;
+    use std::{eprintln, format};
 
     /// The whole of a node as another decoder sees it.
     fn same(ours: crate::NodeRef<'_>, theirs: dtoolkit::fdt::FdtNode<'_>) {
