@@ -27,12 +27,12 @@ const BOARDS: [Choice; 2] = [
     Choice {
         name: DEFAULT,
         description: boards::stm32mp257f_ev1,
-        device_tree: include_bytes!("../../../bindings/examples/stm32mp257f-ev1.dtb"),
+        device_tree: include_bytes!("../../../bindings/boards/stm32mp257f-ev1/linux.dtb"),
     },
     Choice {
         name: "stm32mp215f-dk",
         description: boards::stm32mp215f_dk,
-        device_tree: include_bytes!("../../../bindings/examples/stm32mp215f-dk.dtb"),
+        device_tree: include_bytes!("../../../bindings/boards/stm32mp215f-dk/linux.dtb"),
     },
 ];
 

@@ -377,17 +377,19 @@ mod tests {
     }
 
     #[test]
-    fn committed_examples_are_what_their_sources_compile_to() {
-        for name in ["stm32mp257f-ev1", "stm32mp215f-dk"] {
-            let file = |extension: &str| format!("{}/{name}.{extension}", crate::testing::EXAMPLES);
-            let committed = std::fs::read(file("dtb")).unwrap();
-            match compile(&std::fs::read_to_string(file("dts")).unwrap()) {
-                Some(compiled) => assert!(
-                    compiled == committed,
-                    "{name}.dtb is stale: rebuild it with the command in bindings/README.md"
-                ),
-                None => {
-                    eprintln!("SKIPPED: dtc is not installed, {name}.dtb was not compared with its source")
+    fn committed_blobs_are_what_their_sources_compile_to() {
+        for board in ["stm32mp157f-dk2", "stm32mp257f-ev1", "stm32mp215f-dk"] {
+            for view in ["linux", "secure"] {
+                let file = |extension: &str| format!("{}/{board}/{view}.{extension}", crate::testing::BOARDS);
+                let committed = std::fs::read(file("dtb")).unwrap();
+                match compile(&std::fs::read_to_string(file("dts")).unwrap()) {
+                    Some(compiled) => assert!(
+                        compiled == committed,
+                        "{board}/{view}.dtb is stale: rebuild it with the command in bindings/README.md"
+                    ),
+                    None => eprintln!(
+                        "SKIPPED: dtc is not installed, {board}/{view}.dtb was not compared with its source"
+                    ),
                 }
             }
         }

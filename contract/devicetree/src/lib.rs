@@ -3,7 +3,7 @@
 //! The way in is [`Tree::parse`] on a device tree blob, then [`Model::of`] on the tree:
 //!
 //! ```
-//! # let blob = include_bytes!("../../../bindings/examples/stm32mp257f-ev1.dtb");
+//! # let blob = include_bytes!("../../../bindings/boards/stm32mp257f-ev1/linux.dtb");
 //! let tree = rproc_devicetree::Tree::parse(blob)?;
 //! let model = rproc_devicetree::Model::of(&tree);
 //! let m33 = model.processor("m33")?;

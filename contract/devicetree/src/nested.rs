@@ -287,7 +287,7 @@ mod tests {
     use std::eprintln;
     use std::prelude::rust_2024::*;
 
-    const SOURCE: &str = include_str!("../../../bindings/examples/stm32mp257f-ev1.dts");
+    const SOURCE: &str = include_str!("../../../bindings/boards/stm32mp257f-ev1/linux.dts");
 
     fn example() -> Model {
         Model::of(&Tree::parse(EXAMPLE).unwrap())
@@ -334,7 +334,7 @@ mod tests {
             ["default", "sleep"]
         );
         let m0 = model.processor("2").unwrap();
-        assert_eq!((m0.name.as_str(), m0.clocks.len(), m0.memory_regions.len()), ("m0", 6, 0));
+        assert_eq!((m0.name.as_str(), m0.clocks.len(), m0.memory_regions.len()), ("m0", 15, 0));
         assert!(model.reserved_memory.iter().any(|one| one.name == "cm33-cube-fw" && one.size == 0x80_0000));
     }
 
@@ -430,8 +430,8 @@ mod tests {
 
     #[test]
     fn vendor_properties_are_kept_and_others_doubted() {
-        let to = "rproc_m33: m33@1 { st,auto = <1>; typo = <2>;";
-        let Some(model) = changed("rproc_m33: m33@1 {", to) else { return };
+        let to = "tee_m33: m33@1 { st,auto = <1>; typo = <2>;";
+        let Some(model) = changed("tee_m33: m33@1 {", to) else { return };
         let m33 = model.processor("m33").unwrap();
         assert_eq!(m33.vendor_properties[0].value, [0, 0, 0, 1]);
         assert!(

@@ -4,10 +4,10 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::vec::Vec;
 
-/// Where the example trees are.
-pub(crate) const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bindings/examples");
-/// The compiled example tree.
-pub(crate) const EXAMPLE: &[u8] = include_bytes!("../../../bindings/examples/stm32mp257f-ev1.dtb");
+/// Where the boards' trees are.
+pub(crate) const BOARDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bindings/boards");
+/// Linux's tree of the STM32MP257F-EV1.
+pub(crate) const EXAMPLE: &[u8] = include_bytes!("../../../bindings/boards/stm32mp257f-ev1/linux.dtb");
 
 /// A version 17 blob around a structure and a strings block.
 pub(crate) fn blob(structure: &[u8], strings: &[u8]) -> Vec<u8> {
@@ -48,7 +48,7 @@ pub(crate) fn tree_blob(properties: &[(&str, &[u8])]) -> Vec<u8> {
 /// Compiles a source as bindings/README.md says, or gives nothing when `dtc` is not installed.
 pub(crate) fn compile(source: &str) -> Option<Vec<u8>> {
     let mut command = Command::new("dtc");
-    command.args(["-q", "-I", "dts", "-O", "dtb", "-i", EXAMPLES, "-"]);
+    command.args(["-q", "-I", "dts", "-O", "dtb", "-i", &std::format!("{BOARDS}/stm32mp257f-ev1"), "-"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = match command.spawn() {
         Ok(child) => child,
