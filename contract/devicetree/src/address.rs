@@ -1,5 +1,7 @@
 //! Where a node's registers lie in physical memory: `reg`, translated through the `ranges` of the buses above it.
 
+use core::ops::Range;
+
 use crate::property;
 use crate::tree::NodeRef;
 
@@ -7,24 +9,41 @@ use crate::tree::NodeRef;
 const MAXIMUM_CELLS: u32 = 3;
 
 /// Cells of an address and of a size below a bus (Devicetree Specification 2.3.5: 2 and 1 where nothing is said).
-fn cells(bus: NodeRef<'_>) -> Option<(usize, usize)> {
+pub(crate) fn cells(bus: NodeRef<'_>) -> Option<(usize, usize)> {
     let address = property::cell_count(bus, "#address-cells", Some(2), MAXIMUM_CELLS).ok()?;
     let size = property::cell_count(bus, "#size-cells", Some(1), MAXIMUM_CELLS).ok()?;
     Some((address as usize, size as usize))
 }
 
 /// Cells as a number, if it fits 64 bits.
-fn number(cells: &[u32]) -> Option<u64> {
+pub(crate) fn number(cells: &[u32]) -> Option<u64> {
     cells.iter().try_fold(0u64, |number, cell| Some(number.checked_mul(1 << 32)? | u64::from(*cell)))
 }
 
 /// The physical address of a node's first register block; nothing when it has none, or lies on a bus that Linux does not
 /// translate either.
 pub(crate) fn physical(node: NodeRef<'_>) -> Option<u64> {
-    let mut bus = node.parent()?;
-    let (mut address_cells, mut size_cells) = cells(bus)?;
+    let bus = node.parent()?;
+    let (address_cells, size_cells) = cells(bus)?;
     let reg = property::cells(node.raw("reg")?).ok()?;
-    let mut address = number(reg.get(..address_cells)?)?;
+    translate(bus, number(reg.get(..address_cells)?)?, address_cells, size_cells)
+}
+
+/// The physical addresses of a node's first register block.
+pub(crate) fn physical_range(node: NodeRef<'_>) -> Option<Range<u64>> {
+    let (address_cells, size_cells) = cells(node.parent()?)?;
+    let reg = property::cells(node.raw("reg")?).ok()?;
+    let size = number(reg.get(address_cells..address_cells.checked_add(size_cells)?)?)?;
+    let start = physical(node)?;
+    Some(start..start.checked_add(size)?)
+}
+
+fn translate(
+    mut bus: NodeRef<'_>,
+    mut address: u64,
+    mut address_cells: usize,
+    mut size_cells: usize,
+) -> Option<u64> {
     // The root's addresses are physical.
     while let Some(parent) = bus.parent() {
         let (parent_cells, parent_size_cells) = cells(parent)?;

@@ -146,6 +146,48 @@ pub enum Problem {
         /// The other.
         second: String,
     },
+    /// A region lies where it has no business.
+    #[error("names {what}, which does not lie inside {bounds}; {remedy}")]
+    Outside {
+        /// The region with its addresses.
+        what: String,
+        /// Where it would have to lie.
+        bounds: String,
+        /// What to change.
+        remedy: String,
+    },
+    /// A guard has fewer regions than the tree wants.
+    #[error(
+        "needs {} regions of {guard}, which has {limit}: {names}; merge neighbours of one policy, and declare what both sides \
+         share as one region, which Linux splits by the names of its own",
+        names.split(", ").count()
+    )]
+    TooManyRegions {
+        /// The guard.
+        guard: String,
+        /// Regions it has.
+        limit: usize,
+        /// The regions that are wanted, separated by commas.
+        names: String,
+    },
+    /// The two trees say what cannot both be.
+    #[error("is {found}, but `{property}` of {other} in {tree} is {value}: {meaning}; {remedy}")]
+    Contradiction {
+        /// The value here.
+        found: String,
+        /// The other node.
+        other: String,
+        /// Its property.
+        property: &'static str,
+        /// Which tree that is in.
+        tree: &'static str,
+        /// The value there.
+        value: String,
+        /// What the two mean together.
+        meaning: &'static str,
+        /// What to change.
+        remedy: String,
+    },
     /// A property that no binding here knows.
     #[error(
         "is known to no binding of a remote processor; a vendor's own property has the form `vendor,name`"

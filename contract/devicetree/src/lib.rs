@@ -22,20 +22,31 @@ extern crate std;
 
 mod address;
 mod blob;
+mod bus;
 mod finding;
+mod interrupt;
+mod mailbox;
 mod model;
 mod nested;
+mod ownership;
+mod platform;
 mod property;
 mod reference;
 mod region;
+pub mod secure;
 #[cfg(test)]
 mod testing;
 mod tree;
 
 pub use blob::{Error, MAXIMUM_DEPTH, MAXIMUM_SIZE};
+pub use bus::Translation;
 pub use finding::{Finding, Problem, Severity};
+pub use mailbox::MailboxController;
 pub use model::{
-    LookupError, MailboxRef, MemoryRegion, Model, Processor, ProviderRef, Service, VendorProperty,
+    LookupError, MailboxRef, MemoryRegion, Model, PlatformProcessor, Processor, ProviderRef, Service,
+    VendorProperty,
 };
 pub use nested::SERVICE_COMPATIBLE_PREFIX;
+pub use ownership::{AssignError, Owner, Ownership, assign, ownership};
+pub use secure::SecureModel;
 pub use tree::{NodeRef, Tree};

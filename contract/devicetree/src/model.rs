@@ -9,8 +9,11 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Range;
 
+use crate::bus::Translation;
 use crate::finding::{Finding, Findings, Severity};
-use crate::nested;
+use crate::mailbox::{self, MailboxController};
+use crate::nested::{self, Uses};
+use crate::platform;
 use crate::region;
 use crate::tree::Tree;
 
@@ -21,6 +24,10 @@ pub struct Model {
     pub services: Vec<Service>,
     /// Every placed region of `/reserved-memory`, named by a processor or not.
     pub reserved_memory: Vec<MemoryRegion>,
+    /// Processors on their own bus that Linux itself drives, if they are enabled.
+    pub platform: Vec<PlatformProcessor>,
+    /// The mailbox controllers.
+    pub mailbox_controllers: Vec<MailboxController>,
     /// Flaws, in the order in which they were met.
     pub findings: Vec<Finding>,
 }
@@ -36,6 +43,15 @@ pub struct Service {
     pub enabled: bool,
     /// Its processors, in the order of the tree.
     pub processors: Vec<Processor>,
+}
+
+/// A remote processor as Linux's own driver finds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformProcessor {
+    /// What the node says.
+    pub processor: Processor,
+    /// The windows of its bus; none when it sees Linux's addresses.
+    pub translations: Vec<Translation>,
 }
 
 /// One remote processor. Lists hold what could be resolved; [`Model::findings`] tells about the rest.
@@ -179,8 +195,13 @@ impl Model {
     pub fn of(tree: &Tree) -> Model {
         let mut findings = Findings::default();
         let reserved_memory = region::reserved(tree, &mut findings);
-        let services = nested::services(tree, &mut findings);
-        Model { services, reserved_memory, findings: findings.list }
+        let mut uses = Uses::default();
+        let platform::Found { mut services, platform } = platform::processors(tree, &mut uses, &mut findings);
+        // A tree that describes processors elsewhere needs nothing below OP-TEE's node.
+        let required = services.is_empty() && platform.is_empty();
+        services.extend(nested::services(tree, required, &mut uses, &mut findings));
+        let mailbox_controllers = mailbox::controllers(tree, &mut findings);
+        Model { services, reserved_memory, platform, mailbox_controllers, findings: findings.list }
     }
 
     /// All processors of all services.

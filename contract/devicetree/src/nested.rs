@@ -24,7 +24,7 @@ const MAILBOX_NAMES: [&str; 4] = ["vq0", "vq1", "shutdown", "detach"];
 /// What the first RPMsg device needs; Linux fixes the names `vdev<X>vring<Y>` and `vdev<X>buffer`.
 const RPMSG_REGIONS: [&str; 3] = ["vdev0vring0", "vdev0vring1", "vdev0buffer"];
 /// Properties of a processor's node that mean something here or to the device tree itself.
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 24] = [
     "reg",
     "status",
     "phandle",
@@ -46,25 +46,35 @@ const KNOWN: [&str; 21] = [
     "reset-names",
     "firmware-name",
     "wakeup-source",
+    "compatible",
+    "secure-status",
+    "rproc-tee-phandle",
 ];
 
 /// Reads all services below `/firmware/optee`.
-pub(crate) fn services(tree: &Tree, findings: &mut Findings) -> Vec<Service> {
+pub(crate) fn services(
+    tree: &Tree,
+    required: bool,
+    uses: &mut Uses,
+    findings: &mut Findings,
+) -> Vec<Service> {
     let Some(optee) = tree.node(OPTEE) else {
+        if !required {
+            return Vec::new();
+        }
         let expected = "OP-TEE's node with the remote processor service below it".to_owned();
         findings.node_error(OPTEE, Problem::Missing { expected });
         return Vec::new();
     };
     check_optee(optee, findings);
     let optee_enabled = enabled(optee, findings);
-    let mut uses = Uses::default();
     let mut services = Vec::new();
     for node in optee.children() {
-        if let Some(service) = service(node, optee_enabled, &mut uses, findings) {
+        if let Some(service) = service(node, optee_enabled, uses, findings) {
             services.push(service);
         }
     }
-    if services.is_empty() {
+    if services.is_empty() && required {
         let expected = format!("a child node with compatible = \"{SERVICE_COMPATIBLE_PREFIX}<UUID>\"");
         findings.node_error(
             OPTEE,
@@ -76,7 +86,7 @@ pub(crate) fn services(tree: &Tree, findings: &mut Findings) -> Vec<Service> {
 
 /// What may be used once in the whole tree, and by whom it is.
 #[derive(Default)]
-struct Uses {
+pub(crate) struct Uses {
     mailboxes: BTreeMap<MailboxRef, String>,
 }
 
@@ -111,7 +121,7 @@ fn quoted(names: &[String]) -> String {
 }
 
 /// An unreadable status is an error, and means off.
-fn enabled(node: NodeRef<'_>, findings: &mut Findings) -> bool {
+pub(crate) fn enabled(node: NodeRef<'_>, findings: &mut Findings) -> bool {
     findings.take(&node.path(), "status", property::enabled(node)).unwrap_or(false)
 }
 
@@ -163,7 +173,7 @@ fn service(
 }
 
 /// Lower-case text of a UUID, if it has the form of one.
-fn uuid_text(text: &str) -> Option<String> {
+pub(crate) fn uuid_text(text: &str) -> Option<String> {
     let groups: Vec<&str> = text.split('-').collect();
     let lengths = groups.iter().map(|group| group.len());
     let hexadecimal = groups.iter().all(|group| group.bytes().all(|byte| byte.is_ascii_hexdigit()));
@@ -185,6 +195,18 @@ fn processor(
         findings.node_warning(&path, Problem::Value { expected, found: format!("named `{}`", node.name()) });
     }
     let enabled = enabled(node, findings) && service_enabled;
+    Some(describe(node, id, enabled, uses, findings))
+}
+
+/// Reads what every layout says of a processor in the same words.
+pub(crate) fn describe(
+    node: NodeRef<'_>,
+    id: u32,
+    enabled: bool,
+    uses: &mut Uses,
+    findings: &mut Findings,
+) -> Processor {
+    let path = node.path();
     let mailboxes = mailboxes(node, enabled, uses, findings);
     let memory_regions = region::named_by(node, findings);
     let firmware_name = node.raw("firmware-name").map(property::string);
@@ -203,7 +225,7 @@ fn processor(
         path,
     };
     check_rpmsg(&processor, findings);
-    Some(processor)
+    processor
 }
 
 fn mailboxes(

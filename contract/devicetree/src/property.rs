@@ -58,6 +58,17 @@ pub(crate) fn enabled(node: NodeRef<'_>) -> Result<bool, Problem> {
     }
 }
 
+/// Whether the secure world uses the node: `secure-status`, or what `status` says where that is absent (OP-TEE
+/// `fdt_get_status`).
+pub(crate) fn secure_enabled(node: NodeRef<'_>) -> Result<bool, Problem> {
+    let Some(status) = node.raw("secure-status") else { return enabled(node) };
+    match string(status)?.as_str() {
+        "okay" | "ok" => Ok(true),
+        "disabled" => Ok(false),
+        other => Err(Problem::Value { expected: "okay or disabled".to_owned(), found: format!("`{other}`") }),
+    }
+}
+
 /// A number of cells that a node states, such as `#address-cells`.
 pub(crate) fn cell_count(
     node: NodeRef<'_>,

@@ -27,6 +27,11 @@ pub(crate) const CLOCKS: ListKind = ListKind { list: "clocks", cells: "#clock-ce
 pub(crate) const RESETS: ListKind = ListKind { list: "resets", cells: "#reset-cells", names: "reset-names" };
 pub(crate) const POWER_DOMAINS: ListKind =
     ListKind { list: "power-domains", cells: "#power-domain-cells", names: "power-domain-names" };
+pub(crate) const ACCESS_CONTROLLERS: ListKind = ListKind {
+    list: "access-controllers",
+    cells: "#access-controller-cells",
+    names: "access-controller-names",
+};
 const INTERRUPTS_EXTENDED: ListKind =
     ListKind { list: "interrupts-extended", cells: "#interrupt-cells", names: "interrupt-names" };
 
@@ -74,6 +79,21 @@ fn resolve<'c>(
     let (arguments, after) = after.split_at_checked(count as usize).ok_or_else(cut)?;
     let reference = ProviderRef { name: None, provider: provider.path(), arguments: arguments.to_vec() };
     Ok((reference, after))
+}
+
+/// One entry at the start of `cells` and what follows it. A phandle of 0 is an entry of nothing (Linux: `of_phandle_iterator`).
+pub(crate) fn entry<'c>(
+    node: NodeRef<'_>,
+    kind: &ListKind,
+    cells: &'c [u32],
+) -> Option<(Option<ProviderRef>, &'c [u32])> {
+    match cells.split_first()? {
+        (0, rest) => Some((None, rest)),
+        (phandle, rest) => {
+            let (reference, rest) = resolve(node, kind, 0, *phandle, rest).ok()?;
+            Some((Some(reference), rest))
+        }
+    }
 }
 
 fn provider_cells(provider: NodeRef<'_>, cells: &'static str, entry: usize) -> Result<u32, Problem> {

@@ -9,6 +9,25 @@ pub(crate) const BOARDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../bind
 /// Linux's tree of the STM32MP257F-EV1.
 pub(crate) const EXAMPLE: &[u8] = include_bytes!("../../../bindings/boards/stm32mp257f-ev1/linux.dtb");
 
+/// OP-TEE's tree of the same board.
+pub(crate) const SECURE: &[u8] = include_bytes!("../../../bindings/boards/stm32mp257f-ev1/secure.dtb");
+
+/// Linux's tree of a board.
+pub(crate) fn linux(board: &str) -> crate::Tree {
+    view(board, "linux")
+}
+
+/// OP-TEE's tree of a board.
+pub(crate) fn secure(board: &str) -> crate::Tree {
+    view(board, "secure")
+}
+
+fn view(board: &str, view: &str) -> crate::Tree {
+    let file = std::format!("{BOARDS}/{board}/{view}.dtb");
+    let blob = std::fs::read(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    crate::Tree::parse(&blob).unwrap()
+}
+
 /// A version 17 blob around a structure and a strings block.
 pub(crate) fn blob(structure: &[u8], strings: &[u8]) -> Vec<u8> {
     let structure_offset = 40 + 16;

@@ -66,6 +66,26 @@ impl Tree {
         components.into_iter().try_fold(self.root(), |node, name| node.child(name))
     }
 
+    /// Every node in the order of the blob, parents before their children.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeRef<'_>> {
+        (0..self.nodes.len()).map(|index| NodeRef { tree: self, index })
+    }
+
+    /// The same tree with a property of the node at `path` set to a string; nothing when there is no such node. The property
+    /// is added where it is not there yet.
+    #[must_use]
+    pub fn with_string(&self, path: &str, property: &str, value: &str) -> Option<Tree> {
+        let index = self.node(path)?.index;
+        let mut nodes = self.nodes.clone();
+        let properties = &mut nodes.get_mut(index)?.properties;
+        let bytes = [value.as_bytes(), b"\0"].concat();
+        match properties.iter_mut().find(|one| one.name == property) {
+            Some(one) => one.value = bytes,
+            None => properties.push(PropertyData { name: property.to_owned(), value: bytes }),
+        }
+        Some(Tree::new(nodes))
+    }
+
     /// The node that bears `phandle`.
     #[must_use]
     pub fn by_phandle(&self, phandle: u32) -> Option<NodeRef<'_>> {
