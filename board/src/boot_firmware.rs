@@ -17,6 +17,7 @@ pub fn run(description: &Description, secure: &Port) -> Result<(), AccessError> 
         let span = bank_span(description, guard.memory);
         let regions = description.policy.iter().filter(|region| within(region, span));
         for (number, region) in (1..).zip(regions) {
+            let number = region.number.map_or(number, u64::from);
             program_region(guard, number, region, secure)?;
         }
     }

@@ -14,12 +14,15 @@ use crate::finding::{Finding, Findings, Severity};
 use crate::mailbox::{self, MailboxController};
 use crate::nested::{self, Uses};
 use crate::platform;
+use crate::property;
 use crate::region;
 use crate::tree::Tree;
 
 /// All that a device tree says about remote processors behind the TEE, with everything that is wrong about it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Model {
+    /// The root's `compatible`, the board first and its SoC last.
+    pub compatible: Vec<String>,
     /// The TEE services, in the order of the tree.
     pub services: Vec<Service>,
     /// Every placed region of `/reserved-memory`, named by a processor or not.
@@ -201,7 +204,15 @@ impl Model {
         let required = services.is_empty() && platform.is_empty();
         services.extend(nested::services(tree, required, &mut uses, &mut findings));
         let mailbox_controllers = mailbox::controllers(tree, &mut findings);
-        Model { services, reserved_memory, platform, mailbox_controllers, findings: findings.list }
+        let compatible = tree.root().raw("compatible").map(property::strings);
+        Model {
+            compatible: compatible.and_then(Result::ok).unwrap_or_default(),
+            services,
+            reserved_memory,
+            platform,
+            mailbox_controllers,
+            findings: findings.list,
+        }
     }
 
     /// All processors of all services.
