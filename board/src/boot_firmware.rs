@@ -1,7 +1,7 @@
 //! What TF-A and OP-TEE leave behind on the board, done as they do it: by register writes from the secure world.
 
 use crate::bus::{AccessError, Initiator, Port};
-use crate::description::{Description, Family, PolicyRegion, RisabSite, RisafSite};
+use crate::description::{BootMode, Description, Family, PolicyRegion, RisabSite, RisafSite};
 
 const RISAF_SECURE: u32 = 1 << 8;
 const RISAF_ENABLE: u32 = 1;
@@ -20,6 +20,7 @@ pub fn run(description: &Description, secure: &Port) -> Result<(), AccessError> 
         let span = bank_span(description, guard.memory);
         let regions = description.policy.iter().filter(|region| within(region, span));
         for (number, region) in (1..).zip(regions) {
+            let number = region.number.map_or(number, u64::from);
             program_region(guard, number, region, secure)?;
         }
     }
@@ -28,6 +29,11 @@ pub fn run(description: &Description, secure: &Port) -> Result<(), AccessError> 
             description.policy.iter().filter(|r| within(r, (guard.memory, guard.memory + guard.size)));
         for region in regions {
             program_pages(guard, region, secure)?;
+        }
+    }
+    if let Some(etzpc) = &description.etzpc {
+        for boot in &etzpc.boot_modes {
+            program_mode(etzpc.registers, boot, secure)?;
         }
     }
     if let Some(iac) = description.registers.iac {
@@ -66,6 +72,14 @@ fn program_region(
     secure.write32(registers + 0x8, (start + region.size - 1) as u32)?;
     secure.write32(registers + 0xC, compartments | compartments << 16)?;
     secure.write32(registers, RISAF_ENABLE | if region.secure { RISAF_SECURE } else { 0 })
+}
+
+/// DECPROT: two bits for each memory or peripheral, sixteen to a register (Linux `drivers/bus/stm32_etzpc.c`).
+fn program_mode(etzpc: u64, boot: &BootMode, secure: &Port) -> Result<(), AccessError> {
+    let register = etzpc + 0x10 + 4 * u64::from(boot.id / 16);
+    let shift = 2 * u32::from(boot.id % 16);
+    let modes = secure.read32(register)?;
+    secure.write32(register, modes & !(3 << shift) | u32::from(boot.mode) << shift)
 }
 
 fn program_pages(guard: &RisabSite, region: &PolicyRegion, secure: &Port) -> Result<(), AccessError> {

@@ -3,6 +3,10 @@
 //! What a tree of the board says ends up here as it says it; what no tree says (bus aliases, NVIC numbers, illegal-access
 //! identifiers, core clocks) comes from [`crate::soc`].
 
+mod trees;
+
+pub use trees::DescriptionError;
+
 use std::fmt;
 
 use crate::bus::Initiator;
@@ -102,6 +106,17 @@ pub struct EtzpcSite {
     pub registers: u64,
     /// What it guards: memories and register blocks.
     pub guarded: Vec<EtzpcTarget>,
+    /// What boot firmware programs.
+    pub boot_modes: Vec<BootMode>,
+}
+
+/// A mode that boot firmware gives a number of the ETZPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BootMode {
+    /// The number.
+    pub id: u8,
+    /// 0 secure, 1 non-secure may read, 2 the coprocessor alone, 3 non-secure.
+    pub mode: u8,
 }
 
 /// A memory or a peripheral under the ETZPC.
@@ -131,6 +146,8 @@ pub struct PolicyRegion {
     pub secure: bool,
     /// Compartments that may read and write: bit *n* is CID *n*. `None` (RISAB and ETZPC only): every compartment.
     pub compartments: Option<u8>,
+    /// The number of the RISAF's region, from 1; nothing under other guards.
+    pub number: Option<u8>,
 }
 
 /// Which family of SoCs: the shape of the reset and clock controller, of the boot registers and of the firewall.
@@ -196,6 +213,23 @@ pub struct Coprocessor {
     pub initiator: Initiator,
     /// `dma-ranges`: its own addresses of memory. Ranges that it sees at the A side's addresses need none.
     pub translations: Vec<Translation>,
+    /// The memory that its firmware may use, and what it shares with the normal world.
+    pub regions: Vec<CoprocessorRegion>,
+}
+
+/// A region of a coprocessor's memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CoprocessorRegion {
+    /// Its name, as OP-TEE's labels have it.
+    pub name: String,
+    /// The coprocessor's own addresses of its first byte; never empty.
+    pub device: Vec<u64>,
+    /// The A side's address of the same byte.
+    pub physical: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Shared with the normal world, instead of closed to it while firmware is there.
+    pub shared: bool,
 }
 
 impl Coprocessor {

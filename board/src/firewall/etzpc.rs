@@ -204,7 +204,7 @@ mod tests {
         let target = |name, id, base, size| EtzpcTarget { name, id, base, size };
         let guarded =
             vec![target("RETRAM", RETRAM, 0x3801_0000, 0x8000), target("WWDG1", WWDG1, 0x4000_A000, 0x400)];
-        let etzpc = Etzpc::new(EtzpcSite { registers: 0x5C00_7000, guarded });
+        let etzpc = Etzpc::new(EtzpcSite { registers: 0x5C00_7000, guarded, boot_modes: Vec::new() });
         let maps = OneBank(PermissionMap::new(0x2_0000, 12, Rights::NONE));
         etzpc.compile(&maps);
         (etzpc, maps)

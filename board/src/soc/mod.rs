@@ -29,17 +29,6 @@ pub struct BankWiring {
     pub windows: &'static [Window],
 }
 
-/// A named part of an on-chip RAM.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MemoryWiring {
-    /// ST's name.
-    pub name: &'static str,
-    /// A-side address.
-    pub base: u64,
-    /// Size in bytes.
-    pub size: u64,
-}
-
 /// A processor beside the Cortex-A.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CoreWiring {
@@ -68,8 +57,6 @@ pub struct Soc {
     pub family: Family,
     /// The on-chip RAMs.
     pub banks: &'static [BankWiring],
-    /// Their named parts.
-    pub memories: &'static [MemoryWiring],
     /// First address of DDR.
     pub ddr: u64,
     /// Guards with regions.
@@ -98,10 +85,12 @@ pub struct Soc {
     pub iac_spi: Option<u16>,
 }
 
+/// Every SoC that there is a table of.
+pub const KNOWN: [&Soc; 3] = [&stm32mp15::STM32MP157, &stm32mp25::STM32MP257, &stm32mp25::STM32MP215];
+
 /// The table of a SoC by its `compatible`, such as `st,stm32mp257`.
 pub fn by_compatible(compatible: &str) -> Option<&'static Soc> {
-    let known = [&stm32mp15::STM32MP157, &stm32mp25::STM32MP257, &stm32mp25::STM32MP215];
-    known.into_iter().find(|soc| soc.compatible == compatible)
+    KNOWN.into_iter().find(|soc| soc.compatible == compatible)
 }
 
 #[cfg(test)]

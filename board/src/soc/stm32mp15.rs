@@ -3,7 +3,7 @@
 //! Sources: Linux's `stm32mp151.dtsi`, ST's `stm32mp157cxx_cm4.h` vector table, and the ETZPC numbers of OP-TEE's and Linux's
 //! `stm32mp15` headers.
 
-use super::{BankWiring, CoreWiring, MemoryWiring, Soc};
+use super::{BankWiring, CoreWiring, Soc};
 use crate::bus::Initiator;
 use crate::description::{
     CoreKind, EtzpcTarget, Family, MailboxInterrupts, MailboxSite, PeripheralSpan, RegisterMap, WatchdogKind,
@@ -18,10 +18,6 @@ const M4: u32 = 0;
 
 const fn window(base: u64, coprocessors_only: bool) -> Window {
     Window { base, secure: false, coprocessors_only }
-}
-
-const fn memory(name: &'static str, base: u64, kib: u64) -> MemoryWiring {
-    MemoryWiring { name, base, size: kib * KIB }
 }
 
 const fn guarded(id: u8, name: &'static str, base: u64, kib: u64) -> EtzpcTarget {
@@ -45,13 +41,6 @@ pub const STM32MP157: Soc = Soc {
             size: 64 * KIB,
             windows: &[window(0x3800_0000, false), window(0x0000_0000, true)],
         },
-    ],
-    memories: &[
-        memory("SRAM1", 0x1000_0000, 128),
-        memory("SRAM2", 0x1002_0000, 128),
-        memory("SRAM3", 0x1004_0000, 64),
-        memory("SRAM4", 0x1005_0000, 64),
-        memory("RETRAM", 0x3800_0000, 64),
     ],
     ddr: 0xC000_0000,
     risafs: &[],

@@ -3,7 +3,7 @@
 //! Sources: OP-TEE's and Linux's `stm32mp251.dtsi`, ST's `stm32mp2xx_hal_rif.h` (illegal-access identifiers) and
 //! `stm32mp2xx` vector tables (NVIC numbers). The A-side numbers of IPCC2 are taken to be the M33's, as those of IPCC1 are.
 
-use super::{BankWiring, CoreWiring, IAC_ID_OTHER, MemoryWiring, Soc};
+use super::{BankWiring, CoreWiring, IAC_ID_OTHER, Soc};
 use crate::bus::Initiator;
 use crate::description::{
     CoreKind, Family, MailboxInterrupts, MailboxSite, PeripheralSpan, RegisterMap, RisabSite, RisafSite,
@@ -22,10 +22,6 @@ const M0_PLUS: u32 = 2;
 
 const fn window(base: u64, secure: bool) -> Window {
     Window { base, secure, coprocessors_only: false }
-}
-
-const fn memory(name: &'static str, base: u64, kib: u64) -> MemoryWiring {
-    MemoryWiring { name, base, size: kib * KIB }
 }
 
 const fn risab(n: u64, name: &'static str) -> RisabSite {
@@ -115,16 +111,6 @@ pub const STM32MP257: Soc = Soc {
             size: 32 * KIB,
             windows: &[window(0x200C_0000, false), window(0x300C_0000, true)],
         },
-    ],
-    memories: &[
-        memory("SYSRAM", 0x0A00_0000, 256),
-        memory("SRAM1", 0x0A04_0000, 128),
-        memory("SRAM2", 0x0A06_0000, 128),
-        memory("RETRAM", 0x0A08_0000, 128),
-        memory("VDERAM", 0x0A0A_0000, 128),
-        memory("LPSRAM1", 0x200C_0000, 8),
-        memory("LPSRAM2", 0x200C_2000, 8),
-        memory("LPSRAM3", 0x200C_4000, 16),
     ],
     ddr: 0x8000_0000,
     risafs: &[RisafSite {

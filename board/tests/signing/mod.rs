@@ -50,7 +50,7 @@ pub fn sign(elf: &[u8]) -> Vec<u8> {
 pub fn system(image: &str) -> System {
     let mut system = System::start(SystemConfig {
         board: boards::stm32mp257f_ev1(),
-        device_tree: include_bytes!("../../../bindings/examples/stm32mp257f-ev1.dtb"),
+        device_tree: include_bytes!("../../../bindings/boards/stm32mp257f-ev1/linux.dtb"),
         processor: "m33",
         tee: TeeConfig {
             keys: TrustedKeys::new([key().public_key()]),

@@ -65,7 +65,9 @@ impl ServeEvent {
                 text: error.to_string(),
             },
             Happening::UartLine { uart, line } => Self::Uart { board_us, uart: *uart, line: line.clone() },
-            Happening::WatchdogReset { .. } | Happening::Unmodelled { .. } => Self::Note { text: event.what.to_string() },
+            Happening::WatchdogReset { .. } | Happening::Unmodelled { .. } => {
+                Self::Note { text: event.what.to_string() }
+            }
         }
     }
 }

@@ -2,8 +2,11 @@
 
 #[cfg(target_os = "linux")]
 mod event;
+mod list;
 #[cfg(target_os = "linux")]
 mod serve;
+mod show;
+mod trees;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +19,10 @@ use crate::run::{Board, DEFAULT_BOARD, parse_time};
 /// What to do with a board.
 #[derive(Subcommand)]
 pub enum Command {
+    /// List the bundled boards with their processors
+    List(list::Arguments),
+    /// Show a board: memory, firewall, mailboxes, clocks, interrupts, watchdogs and processors
+    Show(show::Arguments),
     /// Be a PCI device of a machine that QEMU emulates, until that machine ends (docs/board-serve.md)
     Serve(ServeArguments),
 }
@@ -40,6 +47,8 @@ pub struct ServeArguments {
 /// Does it.
 pub fn run(command: Command) -> Result<(), Failure> {
     match command {
+        Command::List(arguments) => list::run(&arguments),
+        Command::Show(arguments) => show::run(&arguments),
         #[cfg(target_os = "linux")]
         Command::Serve(arguments) => serve::run(&arguments),
         #[cfg(not(target_os = "linux"))]

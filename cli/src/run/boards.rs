@@ -2,7 +2,8 @@
 
 use std::str::FromStr;
 
-use rproc_board::{Description, boards};
+use rproc_board::Description;
+use rproc_board::boards::BOARDS;
 
 /// The board of a run that names none.
 pub const DEFAULT: &str = "stm32mp257f-ev1";
@@ -16,35 +17,15 @@ pub struct Board {
     pub device_tree: &'static [u8],
 }
 
-/// A board that is made when it is chosen.
-struct Choice {
-    name: &'static str,
-    description: fn() -> &'static Description,
-    device_tree: &'static [u8],
-}
-
-const BOARDS: [Choice; 2] = [
-    Choice {
-        name: DEFAULT,
-        description: boards::stm32mp257f_ev1,
-        device_tree: include_bytes!("../../../bindings/examples/stm32mp257f-ev1.dtb"),
-    },
-    Choice {
-        name: "stm32mp215f-dk",
-        description: boards::stm32mp215f_dk,
-        device_tree: include_bytes!("../../../bindings/examples/stm32mp215f-dk.dtb"),
-    },
-];
-
 impl FromStr for Board {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let found = BOARDS.iter().find(|choice| choice.name == name);
-        let made = found
-            .map(|choice| Board { description: (choice.description)(), device_tree: choice.device_tree });
+        let found = BOARDS.iter().find(|board| board.name == name);
+        let made =
+            found.map(|board| Board { description: (board.description)(), device_tree: board.linux_tree });
         made.ok_or_else(|| {
-            let known: Vec<&str> = BOARDS.iter().map(|choice| choice.name).collect();
+            let known: Vec<&str> = BOARDS.iter().map(|board| board.name).collect();
             format!("there is no board {name:?}; there are {}", known.join(", "))
         })
     }

@@ -1,0 +1,96 @@
+//! The two trees of a board: bundled ones, or a person's own.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use rproc_board::Description;
+use rproc_board::boards::{BOARDS, BundledBoard};
+use rproc_devicetree::{Finding, Model, Ownership, SecureModel, Tree, ownership};
+
+use crate::failure::Failure;
+use crate::input::Input;
+
+/// Which trees.
+#[derive(Args)]
+pub struct TreeArguments {
+    /// A bundled board (see `rproc board list`); not needed when both trees are given
+    #[arg(value_name = "BOARD", required_unless_present_all = ["linux_tree", "secure_tree"])]
+    board: Option<String>,
+    /// A device tree blob of Linux's instead of the board's
+    #[arg(long, value_name = "FILE")]
+    linux_tree: Option<PathBuf>,
+    /// A device tree blob of the secure side's instead of the board's
+    #[arg(long, value_name = "FILE")]
+    secure_tree: Option<PathBuf>,
+}
+
+/// Both trees, read, and the board that they describe.
+pub struct Trees {
+    /// Linux's.
+    pub linux: Model,
+    /// The secure side's.
+    pub secure: SecureModel,
+    /// Who drives which processor.
+    pub owners: Vec<Ownership>,
+    /// Where the two contradict each other.
+    pub contradictions: Vec<Finding>,
+    /// The board.
+    pub description: Description,
+}
+
+impl Trees {
+    /// Those of the command line.
+    pub fn of(arguments: &TreeArguments) -> Result<Self, Failure> {
+        let board = arguments.board.as_deref().map(bundled).transpose()?;
+        let blob = |file: &Option<PathBuf>, of_board: fn(&BundledBoard) -> &'static [u8]| match (file, &board)
+        {
+            (Some(file), _) => Ok((file.display().to_string(), read(file)?)),
+            (None, Some(board)) => Ok((format!("a tree of {}", board.name), of_board(board).to_vec())),
+            (None, None) => Err(Failure::help("no board and no trees were given", "name a board")),
+        };
+        let linux = parse(blob(&arguments.linux_tree, |board| board.linux_tree)?)?;
+        let secure = parse(blob(&arguments.secure_tree, |board| board.secure_tree)?)?;
+        Self::read(&linux, &secure)
+    }
+
+    /// Those of a bundled board.
+    pub fn bundled(board: &BundledBoard) -> Result<Self, Failure> {
+        let tree = |blob: &[u8]| parse((board.name.to_owned(), blob.to_vec()));
+        Self::read(&tree(board.linux_tree)?, &tree(board.secure_tree)?)
+    }
+
+    fn read(linux: &Tree, secure: &Tree) -> Result<Self, Failure> {
+        let (linux, secure) = (Model::of(linux), SecureModel::of(secure));
+        let description = Description::from_trees(&secure, &linux)
+            .map_err(|error| Failure::help(error, "correct the tree and compile it again with dtc"))?;
+        let (owners, contradictions) = ownership(&linux, &secure);
+        Ok(Self { linux, secure, owners, contradictions, description })
+    }
+
+    /// Everything that is wrong or doubtful, with the tree that it is in.
+    pub fn findings(&self) -> impl Iterator<Item = (&'static str, &Finding)> {
+        let linux = self.linux.findings.iter().chain(&self.contradictions).map(|one| ("Linux's tree", one));
+        linux.chain(self.secure.findings.iter().map(|one| ("secure tree", one)))
+    }
+}
+
+fn bundled(name: &str) -> Result<BundledBoard, Failure> {
+    let found = BOARDS.into_iter().find(|board| board.name == name);
+    found.ok_or_else(|| {
+        let known: Vec<&str> = BOARDS.iter().map(|board| board.name).collect();
+        Failure::help(
+            format!("there is no board {name:?}"),
+            format!("the bundled boards are {}", known.join(", ")),
+        )
+    })
+}
+
+fn read(file: &Path) -> Result<Vec<u8>, Failure> {
+    Input::open(file)?.read_all()
+}
+
+fn parse((name, blob): (String, Vec<u8>)) -> Result<Tree, Failure> {
+    Tree::parse(&blob).map_err(|error| {
+        Failure::help(format!("{name}: {error}"), "give a device tree blob, as `dtc -O dtb` makes it")
+    })
+}

@@ -1,0 +1,78 @@
+//! Mailbox controllers of Linux's tree: which side Linux is, and by which interrupts it hears.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::address;
+use crate::finding::{Findings, Problem};
+use crate::interrupt;
+use crate::property;
+use crate::reference;
+use crate::tree::Tree;
+
+/// A mailbox controller, IPCC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailboxController {
+    /// Path of its node.
+    pub path: String,
+    /// Physical address of its registers.
+    pub address: u64,
+    /// Which processor of the controller Linux is, 0 or 1 (`st,proc-id`).
+    pub side: u32,
+    /// The SPI number of "a channel towards Linux is occupied".
+    pub rx: Option<u16>,
+    /// The SPI number of "a channel of Linux is free".
+    pub tx: Option<u16>,
+}
+
+/// Every IPCC that is switched on.
+pub(crate) fn controllers(tree: &Tree, findings: &mut Findings) -> Vec<MailboxController> {
+    let mut controllers = Vec::new();
+    for node in tree.nodes() {
+        let names = node.raw("compatible").and_then(|names| property::strings(names).ok());
+        let is_one = |name: &String| matches!(name.as_str(), "st,stm32mp1-ipcc" | "st,stm32mp25-ipcc");
+        if !names.is_some_and(|names| names.iter().any(is_one)) || property::enabled(node) != Ok(true) {
+            continue;
+        }
+        let path = node.path();
+        let side = node.raw("st,proc-id").map(property::cell).unwrap_or(Ok(0)).and_then(|side| match side {
+            0 | 1 => Ok(side),
+            _ => Err(Problem::Value { expected: "0 or 1".into(), found: alloc::format!("{side}") }),
+        });
+        let Some(side) = findings.take(&path, "st,proc-id", side) else { continue };
+        let interrupts = reference::interrupts(node, findings);
+        let named = |wanted: &str, position: usize| {
+            let by_name = interrupts.iter().find(|one| one.name.as_deref() == Some(wanted));
+            let unnamed = interrupts.get(position).filter(|one| one.name.is_none());
+            interrupt::spi(tree, by_name.or(unnamed)?)
+        };
+        let (rx, tx) = (named("rx", 0), named("tx", 1));
+        if let Some(address) = address::physical(node) {
+            controllers.push(MailboxController { path, address, side, rx, tx });
+        }
+    }
+    controllers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::linux;
+    use std::vec;
+
+    #[test]
+    fn linux_is_a_side_of_each_mailbox() {
+        let of = |board| {
+            let mut findings = Findings::default();
+            let found = controllers(&linux(board), &mut findings);
+            assert_eq!(findings.list, []);
+            found.iter().map(|one| (one.address, one.side, one.rx, one.tx)).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            of("stm32mp257f-ev1"),
+            vec![(0x4049_0000, 0, Some(171), Some(172)), (0x4625_0000, 1, Some(175), Some(176))]
+        );
+        // Through EXTI line 61, and directly.
+        assert_eq!(of("stm32mp157f-dk2"), vec![(0x4c00_1000, 0, Some(100), Some(101))]);
+    }
+}
