@@ -16,7 +16,7 @@ fn picture(board: &str, more: &[&str]) -> String {
 #[test]
 fn every_picture_is_well_formed_and_holds_what_it_should() {
     for (board, words) in [
-        ("stm32mp157f-dk2", &["m4: Cortex-M4", "IPCC", "WWDG1", "SPI 143", "retram"][..]),
+        ("stm32mp157f-dk2", &["m4: Cortex-M4", "IPCC", "WWDG1", "SPI 143", "RETRAM (84)"][..]),
         ("stm32mp257f-ev1", &["m33: Cortex-M33", "m0: Cortex-M0+", "IPCC2", "SPI 4", "SPI 7", "vdev0vring0"]),
         ("stm32mp215f-dk", &["m33: Cortex-M33", "cm33-cube-fw (2)", "under RISAF4"]),
     ] {
