@@ -55,8 +55,10 @@ fn linux_may_not_configure_etzpc() {
 fn linux_may_be_kept_from_the_watchdog_of_the_m4() {
     const WWDG1: u64 = 0x4000_A000;
     let board = Board::new(Chip::M4.board()).unwrap();
+    // The board's secure tree gives it to the M4. Number 26: the second mode register, bits 21:20.
+    assert_eq!(board.port(Initiator::A35Secure).read32(0x5C00_7014).unwrap() >> 20 & 3, MCU_ISOLATION);
+    board.port(Initiator::A35Secure).write32(0x5C00_7014, !0).unwrap();
     assert_eq!(refused_by(&board, Initiator::A35NonSecure, WWDG1), None);
-    // Number 26: the second mode register, bits 21:20.
     board.port(Initiator::A35Secure).write32(0x5C00_7014, !(3 << 20) | MCU_ISOLATION << 20).unwrap();
     assert_eq!(refused_by(&board, Initiator::A35NonSecure, WWDG1), Some(("ETZPC", None)));
     assert_eq!(refused_by(&board, Initiator::M4, WWDG1), None);

@@ -54,10 +54,7 @@ pub fn translate(regions: &[Region], address: u64, size: u64) -> Result<(&Region
 
 /// The regions without those that are another one, or a part of it, under a second address of the processor; `canonical`
 /// does the same for second addresses of the Cortex-A.
-pub(crate) fn distinct(
-    regions: &[Region],
-    canonical: impl Fn(u64) -> u64,
-) -> impl Iterator<Item = &Region> {
+pub(crate) fn distinct(regions: &[Region], canonical: impl Fn(u64) -> u64) -> impl Iterator<Item = &Region> {
     let range = move |region: &Region| {
         let start = canonical(region.physical);
         (start, start + region.size)

@@ -57,8 +57,10 @@ enum Service {
 /// What is in a processor's memory, and who has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Memory {
-    /// Zero, and the normal world's.
+    /// As boot firmware left it: zero, and the normal world's.
     Open,
+    /// Zero, and closed to the normal world.
+    Wiped,
     /// A firmware that has not run.
     Closed(Firmware),
     /// The processor's own.
@@ -110,9 +112,21 @@ impl Processor {
                 Outcome::Done
             }
             Err(reason) => {
-                (self.service, self.memory) = (Service::Off, Memory::Open);
+                self.service = Service::Off;
+                self.wipe();
+                // The bytes of its segments are only looked at in the processor's memory.
+                if reason == Reason::SegmentDigest {
+                    self.memory = Memory::Wiped;
+                }
                 Outcome::Refused(reason)
             }
+        }
+    }
+
+    /// What the TEE has used is zeroed, and stays closed.
+    fn wipe(&mut self) {
+        if self.memory != Memory::Open {
+            self.memory = Memory::Wiped;
         }
     }
 
@@ -152,8 +166,9 @@ impl Processor {
                 }
                 Service::Off | Service::Stopped => Outcome::Done,
             },
-            Command::Table => match self.service {
-                Service::Loaded | Service::Started => Outcome::Done,
+            Command::Table => match (self.service, self.memory) {
+                (Service::Loaded | Service::Started, _) => Outcome::Done,
+                (Service::Fresh, Memory::Running(_)) => Outcome::Refused(Reason::StartedBefore),
                 _ => Outcome::Refused(Reason::NotLoaded),
             },
             Command::Dump => match self.service {
@@ -166,7 +181,8 @@ impl Processor {
                     return Outcome::Refused(Reason::AlreadyStarted);
                 }
                 self.alive = false;
-                (self.service, self.memory) = (Service::Off, Memory::Open);
+                self.service = Service::Off;
+                self.wipe();
                 Outcome::Done
             }
             Command::Crash => {

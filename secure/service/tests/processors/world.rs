@@ -187,6 +187,9 @@ impl<'f> World<'f> {
             Memory::Open => {
                 assert!(memory.is_empty() && fake.all_open(id), "{event:?}: {id} {processor:?}");
             }
+            Memory::Wiped => {
+                assert!(memory.is_empty() && !fake.any_open(id), "{event:?}: {id} {processor:?}");
+            }
             Memory::Closed(firmware) | Memory::Running(firmware) | Memory::Left(firmware) => {
                 assert_eq!(memory, self.files.bytes[&(id, firmware)], "{event:?}: {id}");
                 assert!(!fake.any_open(id), "{event:?}: {id} {processor:?}");
