@@ -17,6 +17,7 @@ mod optee;
 mod panic;
 mod parameters;
 mod registers;
+mod regions;
 mod service;
 mod trace;
 mod user_memory;

@@ -1,8 +1,7 @@
 //! The one platform service of this core.
 
-use rproc_abi::{Completion, Params, PtaMemory, TeeResult};
+use rproc_abi::{Completion, Params, ProcessorId, PtaMemory, TeeResult};
 use rproc_platform::PlatformService;
-use rproc_platform::boards::STM32MP257F_EV1_M33;
 use rproc_platform::stm32mp25::Stm32mp25;
 
 use crate::counters::BootCounters;
@@ -11,6 +10,7 @@ use crate::hardware::CoreHardware;
 use crate::hash::Hash;
 use crate::keys::TrustedKeys;
 use crate::registers::{Registers, SocName};
+use crate::regions;
 use crate::trace;
 use crate::user_memory::UserMemory;
 
@@ -42,8 +42,14 @@ pub fn invoke(number: u32, params: Params<PtaMemory<'_, UserMemory>>) -> Complet
 fn start(registers: Registers) -> Service {
     let name = registers.soc();
     trace::info(format_args!("remoteproc: platform service for {}", name.as_ref()));
-    // The virtual SoC has the registers of the Cortex-M33 alone.
-    let soc = Stm32mp25::new(name, &STM32MP257F_EV1_M33, &[]);
+    let soc = Stm32mp25::new(name, regions::M33, regions::M0);
     let hardware = CoreHardware::new(registers);
-    PlatformService::new(hardware, soc, TrustedKeys, BootCounters::new(), trace::Log)
+    let mut service = PlatformService::new(hardware, soc, TrustedKeys, BootCounters::new(), trace::Log);
+    for id in regions::GIVEN_AWAY.iter().copied().map(ProcessorId) {
+        // It stays the TEE's then, which closes its memory before it is used.
+        if let Err(refusal) = service.give_away(id) {
+            trace::error(format_args!("remoteproc: {id} cannot be given to Linux: {refusal}"));
+        }
+    }
+    service
 }
