@@ -71,8 +71,8 @@ pub struct Builder<'a> {
     pub packages: &'a Packages,
 }
 
-/// What the TA and the platform service are made from.
-const SECURE_WORLD: &[&str] = &["contract", "secure"];
+/// What the TA and the platform service are made from; the latter has the memory of a device tree.
+const SECURE_WORLD: &[&str] = &["contract", "secure", "bindings"];
 /// What the guest's programs are made from: `rproc` carries the virtual board, its device trees and the samples.
 const PROGRAMS: &[&str] =
     &["contract", "secure", "normal", "board", "cli", "system", "firmware/elf", "bindings"];

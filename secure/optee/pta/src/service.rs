@@ -9,8 +9,8 @@ use crate::exclusive::Exclusive;
 use crate::hardware::CoreHardware;
 use crate::hash::Hash;
 use crate::keys::TrustedKeys;
-use crate::registers::{Registers, SocName};
 use crate::regions;
+use crate::registers::{Registers, SocName};
 use crate::trace;
 use crate::user_memory::UserMemory;
 
