@@ -108,6 +108,17 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
+/// Takes Rust's `memcpy` and its like out of the library: they would replace those of OP-TEE's core, for all of the core.
+fn without_memory_functions(library: &Path) -> Result<()> {
+    let archiver = format!("{CROSS}ar");
+    let members = output(Command::new(&archiver).arg("t").arg(library))?;
+    let members: Vec<&str> = members.lines().filter(|name| name.starts_with("compiler_builtins-")).collect();
+    if members.is_empty() {
+        bail!("{} has no compiler_builtins in it: see secure/optee/README.md", library.display());
+    }
+    output(Command::new(&archiver).arg("d").arg(library).args(members)).map(drop)
+}
+
 impl Builder<'_> {
     /// A `cargo build` for another target: with rustup's library when it is installed, else from Debian's sources of it.
     fn cargo(&self, folder: &Path, target: &str, parts: &str) -> Result<Command> {
@@ -238,7 +249,7 @@ impl Builder<'_> {
                 .args(["--release", "--features", features]);
             logged(&mut cargo, &self.log(&name)?)?;
             fs::copy(self.built(CORE_TARGET, "release", "librproc_pta.a"), file)?;
-            Ok(())
+            without_memory_functions(file)
         })
     }
 

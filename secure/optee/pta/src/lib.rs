@@ -5,6 +5,7 @@
 #![no_std]
 
 mod agreement;
+mod copy;
 mod counters;
 mod entry;
 mod exclusive;

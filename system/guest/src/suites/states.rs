@@ -74,7 +74,7 @@ pub fn run(image: &Path, target: &Target, report: &mut Report) -> Result<()> {
         }
     }
     target.reset(&service)?;
-    for id in [0, 2, 3, u32::MAX].map(ProcessorId).into_iter().filter(|id| *id != target.core()) {
+    for id in [0, 3, u32::MAX].map(ProcessorId).into_iter().filter(|id| *id != target.core()) {
         report.test(format!("processor-{:#x}.open", id.0), || {
             expect(RemoteprocService::open(target.tee()?, target.login(), id), TeeResult::NOT_SUPPORTED)
         });
