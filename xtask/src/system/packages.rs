@@ -123,7 +123,13 @@ fn resolve(apt: &PrivateApt, wishes: &Wishes) -> Result<Vec<(String, String)>> {
     let linux = apt.newest("linux-image-arm64:arm64", |version| match &wishes.linux {
         Some(wish) => version.starts_with(wish.as_str()),
         None => version.contains("bpo"),
-    })?;
+    });
+    let linux = match &wishes.linux {
+        Some(wish) => linux.with_context(|| {
+            format!("--linux {wish} is the beginning of no version of Debian's kernel; give one that is there, or leave it out")
+        })?,
+        None => linux?,
+    };
     if !at_least(&linux, OLDEST_LINUX.0, OLDEST_LINUX.1) {
         bail!(
             "Linux {linux} is too old: its OP-TEE driver differs; take {}.{} or later",
