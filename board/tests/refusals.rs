@@ -16,8 +16,11 @@ use rproc_service::Policy;
 #[test]
 fn the_good_image_is_good() {
     let (mut lab, good) = strict();
-    for _ in 0..3 {
-        lab.poison();
+    for life in 0..3 {
+        // Later there is nothing that Linux could poison but the shared region, which it could after the load too.
+        if life == 0 {
+            lab.poison();
+        }
         lab.load(&good).unwrap();
         lab.assert_closed();
         for (address, bytes) in elf::contents() {

@@ -183,11 +183,11 @@ impl Lab {
         bytes
     }
 
-    /// Fills every region that Linux gets at with what a hostile Linux would like to have executed.
+    /// Fills every region with what a hostile Linux would like to have executed.
     pub fn poison(&self) {
-        let fill = |region: &Region| self.linux().fill(region.physical, region.size, 0xE7).is_ok();
-        let filled = REGIONS.iter().filter(|region| fill(region)).count();
-        assert!(filled == REGIONS.len() || filled == 1, "all of them, or the shared one: {filled}");
+        for region in &REGIONS {
+            self.linux().fill(region.physical, region.size, 0xE7).unwrap();
+        }
     }
 }
 

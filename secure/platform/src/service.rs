@@ -214,7 +214,8 @@ where
         self.expect_held(id)?;
         match self.condition(id) {
             Condition::Closed => return Ok(()),
-            Condition::Wiped => self.wipe_shared(id)?,
+            // What the normal world has written to a shared region since then, it could as well write later.
+            Condition::Wiped => {}
             _ => {
                 self.wipe(id)?;
                 let regions = driver(&mut self.soc, id)?.regions();
@@ -238,19 +239,6 @@ where
         }
         self.set_condition(id, Condition::Wiped);
         Ok(size)
-    }
-
-    /// Zeroes what the normal world may have written to since it was wiped.
-    fn wipe_shared(&mut self, id: ProcessorId) -> Result<(), Refusal> {
-        self.set_condition(id, Condition::Broken);
-        let driver = driver(&mut self.soc, id)?;
-        for region in shared_regions(driver) {
-            driver.unshare(&mut self.hardware, &region)?;
-            let start = driver.canonical(region.physical);
-            self.hardware.fill_memory(start, region.size, 0).map_err(memory_refusal)?;
-            driver.share(&mut self.hardware, &region)?;
-        }
-        Ok(())
     }
 
     /// Runs `act` on the physical address of a range, with the region it lies in closed meanwhile.
