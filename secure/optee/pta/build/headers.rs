@@ -64,6 +64,10 @@ impl Core {
                 settings.display()
             );
         }
+        println!("cargo::rustc-check-cfg=cfg(user_memory_accessible)");
+        if setting("CFG_PAN")? == "n" {
+            println!("cargo::rustc-cfg=user_memory_accessible");
+        }
         let (arch, platform, level) =
             (setting("ARCH")?, setting("PLATFORM")?, setting("CFG_TEE_CORE_LOG_LEVEL")?);
         // Types such as size_t come from the compiler that compiles the core.
@@ -129,7 +133,7 @@ impl Core {
             .allowlist_type("pseudo_ta_head|TEE_UUID|TEE_Param|rproc_pta_key_info")
             .opaque_type("user_mode_ctx|thread_specific_data|ts_ops|crypto_ecc_public_ops|bignum")
             .allowlist_function(
-                "ts_get_calling_session|is_user_ta_ctx|copy_(from|to)_user|trace_printf|__do_panic",
+                "ts_get_calling_session|is_user_ta_ctx|check_user_access|copy_(from|to)_user|trace_printf|__do_panic",
             )
             .allowlist_function("core_mmu_(add|remove)_mapping|dcache_clean(inv)?_range")
             .allowlist_function("crypto_hash_(alloc_ctx|free_ctx|init|update|final)")
@@ -140,7 +144,7 @@ impl Core {
             .allowlist_var("TEE_ALG_(SHA256|ECDSA_SHA256|RSASSA_PKCS1_V1_5_SHA256)")
             .allowlist_var("TEE_TYPE_ECDSA_PUBLIC_KEY|TEE_ECC_CURVE_NIST_P256")
             .allowlist_var("PTA_(RPROC|REMOTEPROC)_.*|flags_of_a_pseudo_ta|format_elf|protection_hash_table")
-            .allowlist_var("uuid_.*")
+            .allowlist_var("uuid_.*|TEE_MEMORY_ACCESS_(READ|ANY_OWNER)")
             .generate()
             .context("OP-TEE's headers could not be read")
     }

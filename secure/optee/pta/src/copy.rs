@@ -2,33 +2,38 @@
 
 use core::arch::asm;
 
-/// Copies as many bytes as both have.
+/// Copies `len` bytes.
 ///
 /// The core's `memcpy` goes byte by byte where the two ends are not equally aligned, and the parts of a container lie at 4 beyond a
 /// multiple of 8, wherever their segments go.
-pub fn unaligned(to: &mut [u8], from: &[u8]) {
-    let len = to.len().min(from.len());
-    let (pairs, rest) = (len / 16 * 16, len % 16);
-    if pairs > 0 {
-        // SAFETY: both ranges have `pairs` bytes, a multiple of 16 above 0, and do not overlap, because one of them is borrowed
-        // alone. Both are ordinary memory, where the processor takes unaligned accesses (the build script checks that). Plain
-        // registers only: what is not changed stays as it is, but for the flags.
-        unsafe {
-            asm!(
-                "2: ldp {a}, {b}, [{from}], #16",
-                "stp {a}, {b}, [{to}], #16",
-                "subs {left}, {left}, #16",
-                "b.ne 2b",
-                a = out(reg) _,
-                b = out(reg) _,
-                from = inout(reg) from.as_ptr() => _,
-                to = inout(reg) to.as_mut_ptr() => _,
-                left = inout(reg) pairs => _,
-                options(nostack),
-            );
-        }
-    }
-    for (to, from) in to.iter_mut().zip(from).skip(pairs).take(rest) {
-        *to = *from;
+///
+/// # Safety
+/// Both ranges are mapped, as ordinary memory, and do not overlap; nobody else reads or writes the destination meanwhile. Somebody
+/// may write the source, which changes what is copied and nothing else.
+pub unsafe fn unaligned(to: *mut u8, from: *const u8, len: usize) {
+    let pairs = len / 16 * 16;
+    // SAFETY: as promised above. Unaligned accesses are allowed there (the build script checks that). Either loop is passed by when
+    // it has nothing to do. Plain registers and the flags only.
+    unsafe {
+        asm!(
+            "cbz {pairs}, 3f",
+            "2: ldp {a}, {b}, [{from}], #16",
+            "stp {a}, {b}, [{to}], #16",
+            "subs {pairs}, {pairs}, #16",
+            "b.ne 2b",
+            "3: cbz {rest}, 5f",
+            "4: ldrb {a:w}, [{from}], #1",
+            "strb {a:w}, [{to}], #1",
+            "subs {rest}, {rest}, #1",
+            "b.ne 4b",
+            "5:",
+            a = out(reg) _,
+            b = out(reg) _,
+            from = inout(reg) from => _,
+            to = inout(reg) to => _,
+            pairs = inout(reg) pairs => _,
+            rest = inout(reg) len - pairs => _,
+            options(nostack),
+        );
     }
 }

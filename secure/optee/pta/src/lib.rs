@@ -5,6 +5,7 @@
 #![no_std]
 
 mod agreement;
+#[cfg(all(user_memory_accessible, not(feature = "reference-place")))]
 mod copy;
 mod counters;
 mod entry;

@@ -4,13 +4,11 @@ use core::ffi::c_void;
 
 use rproc_abi::{OutOfRange, SharedMemory};
 
-use crate::copy;
-use crate::exclusive::Exclusive;
-use crate::optee::{TEE_SUCCESS, copy_from_user, copy_to_user};
+use crate::optee::{TEE_SUCCESS, copy_to_user};
 
-/// A range of the calling TA's address space, which the TA and the normal world may write at any moment. It is never
-/// dereferenced here: the core's copy functions check that the TA may access each page, and work where the core itself
-/// may not (`CFG_PAN`).
+/// A range of the calling TA's address space, which the TA and the normal world may write at any moment. There is no reference
+/// to it: the core checks that the TA may access each page, and bytes are copied, by the core's own functions where it may not access
+/// them otherwise (`CFG_PAN=y`).
 pub struct UserMemory {
     start: *mut c_void,
     size: usize,
@@ -41,24 +39,7 @@ impl SharedMemory for UserMemory {
         if into.is_empty() {
             return Ok(());
         }
-        let refused = OutOfRange { offset, len: into.len(), size: self.size };
-        let skew = from.addr() % WORD;
-        if cfg!(feature = "reference-place") || into.as_ptr().addr() % WORD == skew {
-            return read(from, into, refused);
-        }
-        // By way of a window that is aligned as the source is, and from there whatever the destination's alignment.
-        let copied = WINDOW.with(|window| {
-            let mut from = from;
-            for part in into.chunks_mut(WINDOW_SIZE - WORD) {
-                let window = window.0.get_mut(skew..skew + part.len()).unwrap_or_default();
-                read(from, window, refused)?;
-                copy::unaligned(part, window);
-                from = from.wrapping_byte_add(part.len());
-            }
-            Ok(())
-        });
-        // Nobody else can have it: one caller at a time is in the platform service.
-        copied.unwrap_or(Err(refused))
+        done(copy(from, into), OutOfRange { offset, len: into.len(), size: self.size })
     }
 
     fn write(&self, offset: usize, from: &[u8]) -> Result<(), OutOfRange> {
@@ -76,22 +57,27 @@ impl SharedMemory for UserMemory {
     }
 }
 
-/// What the core copies at once where both ends are aligned alike.
-const WORD: usize = 8;
-/// Bytes of the window: the core checks the range against its page tables anew for each copy, which costs as much as copying 1 KiB.
-const WINDOW_SIZE: usize = 4096;
+/// Copies from the calling TA's address space, if the TA may read there.
+#[cfg(all(user_memory_accessible, not(feature = "reference-place")))]
+fn copy(from: *const c_void, into: &mut [u8]) -> u32 {
+    use crate::optee::{TEE_MEMORY_ACCESS_ANY_OWNER, TEE_MEMORY_ACCESS_READ, check_user_access};
+    // SAFETY: the core looks at its tables of the calling TA's memory, and at nothing else.
+    let result =
+        unsafe { check_user_access(TEE_MEMORY_ACCESS_READ | TEE_MEMORY_ACCESS_ANY_OWNER, from, into.len()) };
+    if result == TEE_SUCCESS {
+        // SAFETY: the core found all of the source mapped for the TA, whose memory this core may access by itself
+        // (`CFG_PAN=n`), as it is mapped: as ordinary memory. Another's write to it meanwhile changes what is copied. The
+        // destination is borrowed alone and lies in the core's or the processor's memory, not in the TA's.
+        unsafe { crate::copy::unaligned(into.as_mut_ptr(), from.cast(), into.len()) };
+    }
+    result
+}
 
-/// Bytes on the way from a source to a destination of another alignment.
-#[repr(align(8))]
-struct Window([u8; WINDOW_SIZE]);
-
-static WINDOW: Exclusive<Window> = Exclusive::new(Window([0; WINDOW_SIZE]));
-
-/// Has the core copy from the calling TA's address space.
-fn read(from: *mut c_void, into: &mut [u8], refused: OutOfRange) -> Result<(), OutOfRange> {
+/// Has the core copy from the calling TA's address space, if the TA may read there.
+#[cfg(not(all(user_memory_accessible, not(feature = "reference-place"))))]
+fn copy(from: *const c_void, into: &mut [u8]) -> u32 {
     // SAFETY: `into` has room for its length; the other range is the core's to check, and it does.
-    let result = unsafe { copy_from_user(into.as_mut_ptr().cast(), from, into.len()) };
-    done(result, refused)
+    unsafe { crate::optee::copy_from_user(into.as_mut_ptr().cast(), from, into.len()) }
 }
 
 fn done(result: u32, error: OutOfRange) -> Result<(), OutOfRange> {
