@@ -1,5 +1,6 @@
 //! Prints how many instructions a second of CPU the emulated cores execute, what a further core costs, and how many RPMsg messages a
-//! second of CPU go to the sample and back: `cargo run --release -p rproc-board --example speed`.
+//! second of CPU go to a sample and back: `cargo run --release -p rproc-board --example speed`. An argument names another sample of
+//! `firmware/elf` than `echo-m33.elf` for that.
 
 #[path = "../tests/support/assembly.rs"]
 #[allow(dead_code, reason = "the tests use the other programs")]
@@ -20,12 +21,14 @@ use rproc_lifecycle::{ChannelId, Event};
 const CODE: u32 = 0x8010_0000;
 const M0_CODE: u32 = 0x200C_0000;
 const M0_RESULT: u32 = 0x200C_4000;
+const IPCC2: u32 = 0x4625_0000;
 const ROUND_TRIPS: u32 = 5000;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let sample = std::env::args().nth(1);
     cores()?;
-    for (in_flight, bytes) in [(1, 1), (1, 64), (1, 496), (8, 64)] {
-        echo(in_flight, bytes)?;
+    for (in_flight, bytes) in [(1, 1), (1, 64), (1, 496), (8, 1)] {
+        echo(sample.as_deref().unwrap_or("echo-m33.elf"), in_flight, bytes)?;
     }
     Ok(())
 }
@@ -40,11 +43,14 @@ fn cpu(begun: Instant) -> Duration {
 /// The interpreter alone, and several cores at once.
 fn cores() -> Result<(), Box<dyn Error>> {
     let (count, it_block) = (Some(guest::COUNT), Some(guest::IT_BLOCK));
+    let busy = || Some(assembly::count(M0_CODE, M0_RESULT));
+    let asleep = || Some(assembly::mailbox(M0_CODE, IPCC2, 13, M0_RESULT));
     for (name, m33, m0, milliseconds) in [
-        ("M33, stores in a loop", count, false, 20),
-        ("M33, SysTick in IT blocks", it_block, false, 20),
-        ("M0+, stores in a loop", None, true, 400),
-        ("M33 and M0+, stores in a loop", count, true, 20),
+        ("M33, stores in a loop", count, None, 20),
+        ("M33, SysTick in IT blocks", it_block, None, 20),
+        ("M0+, stores in a loop", None, busy(), 400),
+        ("M33 and M0+, stores in a loop", count, busy(), 20),
+        ("M33, stores in a loop, M0+ asleep", count, asleep(), 20),
     ] {
         let mut board = Board::new(boards::stm32mp257f_ev1())?;
         let secure = board.port(Initiator::A35Secure);
@@ -54,8 +60,8 @@ fn cores() -> Result<(), Box<dyn Error>> {
             secure.write32(0x4880_20A8, CODE)?;
             secure.write32(0x4420_0434, 1)?;
         }
-        if m0 {
-            secure.write(u64::from(M0_CODE), &assembly::count(M0_CODE, M0_RESULT).image())?;
+        if let Some(program) = m0 {
+            secure.write(u64::from(program.base), &program.image())?;
             secure.write32(0x4420_0490, 0b10)?;
         }
         let clock = Instant::now();
@@ -69,9 +75,9 @@ fn cores() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Messages of so many bytes to the echo on the M33 and back, so many of them on their way at once.
-fn echo(in_flight: u32, bytes: usize) -> Result<(), Box<dyn Error>> {
-    let mut system = signing::system("echo-m33.elf");
+/// Messages of so many bytes to a sample on the M33 and back, so many of them on their way at once.
+fn echo(sample: &str, in_flight: u32, bytes: usize) -> Result<(), Box<dyn Error>> {
+    let mut system = signing::system(sample);
     system.processor.boot()?;
     let channel = announced(&mut system)?;
     let payload = vec![0x5A; bytes];
@@ -94,7 +100,7 @@ fn echo(in_flight: u32, bytes: usize) -> Result<(), Box<dyn Error>> {
     let virtual_time = system.processor.machine().board().now() - virtual_time;
     let (each, trips) = (spent / ROUND_TRIPS, f64::from(ROUND_TRIPS));
     println!(
-        "echo, {bytes} bytes, {in_flight} on their way: {:.0} round trips a second of CPU, {each:.1?} and {:.0} instructions each, {:.1?} of virtual time",
+        "{sample}, {bytes} bytes, {in_flight} on their way: {:.0} round trips a second of CPU, {each:.1?} and {:.0} instructions each, {:.1?} of virtual time",
         trips / spent.as_secs_f64(),
         instructions as f64 / trips,
         virtual_time / ROUND_TRIPS
