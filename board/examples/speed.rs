@@ -1,4 +1,6 @@
-//! Prints how many instructions a second the emulated cores execute: `cargo run --release -p rproc-board --example speed`.
+//! Prints how many instructions a second of CPU the emulated cores execute, what a further core costs, and how many RPMsg messages a
+//! second of CPU go to a sample and back: `cargo run --release -p rproc-board --example speed`. An argument names another sample of
+//! `firmware/elf` than `echo-m33.elf` for that.
 
 #[path = "../tests/support/assembly.rs"]
 #[allow(dead_code, reason = "the tests use the other programs")]
@@ -7,23 +9,48 @@ mod assembly;
 #[rustfmt::skip]
 #[allow(dead_code, reason = "the tests use the other programs")]
 mod guest;
+#[path = "../tests/signing/mod.rs"]
+mod signing;
 
 use std::error::Error;
 use std::time::{Duration, Instant};
 
 use rproc_board::{Board, Initiator, boards};
+use rproc_lifecycle::{ChannelId, Event};
 
 const CODE: u32 = 0x8010_0000;
 const M0_CODE: u32 = 0x200C_0000;
 const M0_RESULT: u32 = 0x200C_4000;
+const IPCC2: u32 = 0x4625_0000;
+const ROUND_TRIPS: u32 = 5000;
 
 fn main() -> Result<(), Box<dyn Error>> {
+    let sample = std::env::args().nth(1);
+    cores()?;
+    for (in_flight, bytes) in [(1, 1), (1, 64), (1, 496), (8, 1)] {
+        echo(sample.as_deref().unwrap_or("echo-m33.elf"), in_flight, bytes)?;
+    }
+    Ok(())
+}
+
+/// CPU time of this thread: the machine may be shared. Where the kernel does not tell, time by the clock.
+fn cpu(begun: Instant) -> Duration {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanoseconds = told.and_then(|line| line.split(' ').next()?.parse().ok());
+    nanoseconds.map_or_else(|| begun.elapsed(), Duration::from_nanos)
+}
+
+/// The interpreter alone, and several cores at once.
+fn cores() -> Result<(), Box<dyn Error>> {
     let (count, it_block) = (Some(guest::COUNT), Some(guest::IT_BLOCK));
+    let busy = || Some(assembly::count(M0_CODE, M0_RESULT));
+    let asleep = || Some(assembly::mailbox(M0_CODE, IPCC2, 13, M0_RESULT));
     for (name, m33, m0, milliseconds) in [
-        ("M33, stores in a loop", count, false, 20),
-        ("M33, SysTick in IT blocks", it_block, false, 20),
-        ("M0+, stores in a loop", None, true, 400),
-        ("M33 and M0+, stores in a loop", count, true, 20),
+        ("M33, stores in a loop", count, None, 20),
+        ("M33, SysTick in IT blocks", it_block, None, 20),
+        ("M0+, stores in a loop", None, busy(), 400),
+        ("M33 and M0+, stores in a loop", count, busy(), 20),
+        ("M33, stores in a loop, M0+ asleep", count, asleep(), 20),
     ] {
         let mut board = Board::new(boards::stm32mp257f_ev1())?;
         let secure = board.port(Initiator::A35Secure);
@@ -33,15 +60,61 @@ fn main() -> Result<(), Box<dyn Error>> {
             secure.write32(0x4880_20A8, CODE)?;
             secure.write32(0x4420_0434, 1)?;
         }
-        if m0 {
-            secure.write(u64::from(M0_CODE), &assembly::count(M0_CODE, M0_RESULT).image())?;
+        if let Some(program) = m0 {
+            secure.write(u64::from(program.base), &program.image())?;
             secure.write32(0x4420_0490, 0b10)?;
         }
-        let begun = Instant::now();
+        let clock = Instant::now();
+        let begun = cpu(clock);
         board.run_for(Duration::from_millis(milliseconds));
-        let seconds = begun.elapsed().as_secs_f64();
+        let spent = cpu(clock) - begun;
         let instructions = board.instructions();
-        println!("{name}: {instructions} instructions, {:.2} MIPS", instructions as f64 / seconds / 1e6);
+        let each = spent.as_secs_f64() * 1e9 / instructions as f64;
+        println!("{name}: {instructions} instructions, {:.2} MIPS, {each:.0} ns each", 1e3 / each);
     }
     Ok(())
+}
+
+/// Messages of so many bytes to a sample on the M33 and back, so many of them on their way at once.
+fn echo(sample: &str, in_flight: u32, bytes: usize) -> Result<(), Box<dyn Error>> {
+    let mut system = signing::system(sample);
+    system.processor.boot()?;
+    let channel = announced(&mut system)?;
+    let payload = vec![0x5A; bytes];
+    let limit = Duration::from_secs(1);
+    let before = system.processor.machine().board().instructions();
+    let (clock, virtual_time) = (Instant::now(), system.processor.machine().board().now());
+    let begun = cpu(clock);
+    let (mut sent, mut received) = (0, 0);
+    while received < ROUND_TRIPS {
+        while sent < ROUND_TRIPS && sent - received < in_flight {
+            system.processor.send(channel, &payload, limit)?;
+            sent += 1;
+        }
+        let events = system.processor.wait(limit);
+        let came = events.iter().filter(|event| matches!(event, Event::MessageReceived { .. })).count();
+        received += came as u32;
+    }
+    let spent = cpu(clock) - begun;
+    let instructions = system.processor.machine().board().instructions() - before;
+    let virtual_time = system.processor.machine().board().now() - virtual_time;
+    let (each, trips) = (spent / ROUND_TRIPS, f64::from(ROUND_TRIPS));
+    println!(
+        "{sample}, {bytes} bytes, {in_flight} on their way: {:.0} round trips a second of CPU, {each:.1?} and {:.0} instructions each, {:.1?} of virtual time",
+        trips / spent.as_secs_f64(),
+        instructions as f64 / trips,
+        virtual_time / ROUND_TRIPS
+    );
+    Ok(())
+}
+
+fn announced(system: &mut rproc_board::system::System) -> Result<ChannelId, Box<dyn Error>> {
+    for _ in 0..100 {
+        for event in system.processor.wait(Duration::from_millis(10)) {
+            if let Event::ChannelAnnounced(channel) = event {
+                return Ok(channel.id);
+            }
+        }
+    }
+    Err("the echo announces no channel".into())
 }

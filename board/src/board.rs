@@ -61,7 +61,7 @@ struct Slot {
     activity: Activity,
     /// The boot epoch that has been acted upon.
     epoch: u64,
-    /// How far it has run, in picoseconds since power-on. While it runs that is never before the board's time, and less than a
+    /// How far it has come, in picoseconds since power-on. While it runs that is never before the board's time, and less than a
     /// quantum after it.
     time: u64,
     /// It had nothing to do when it stopped last; its timer, if it has one, ends that.
@@ -77,11 +77,20 @@ impl Slot {
     fn sleeps(&self, index: usize, bus: &Bus) -> bool {
         self.asleep && self.core.sleeps() && !bus.lines(index).is_some_and(|lines| lines.has_changed())
     }
+
+    /// Lets a core that is asleep sleep on until `moment` or its timer, whichever comes first.
+    fn sleep_until(&mut self, bus: &Bus, moment: u64) {
+        bus.clock().set(self.time);
+        let timer = self.core.timer();
+        self.core.skip(timer.unwrap_or(moment).min(moment));
+        self.time = bus.clock().picoseconds();
+        self.asleep = timer.is_none_or(|timer| timer > moment);
+    }
 }
 
 /// How a core's slice ended.
 enum Slice {
-    /// At its end.
+    /// At its end, or before it because the core has nothing to do until then.
     Whole,
     /// Before, because the board must be looked at.
     Attention,
@@ -121,9 +130,10 @@ impl CoreView<'_> {
 ///
 /// # Several cores and one time
 /// A core that runs alone runs until the A side has to act. While several run, they advance in slices to common barriers, in the
-/// order of the description: none is ever more than 20 us of virtual time ahead of another, and what they do to each other is
-/// seen with that delay at most. When one of them raises an interrupt for the A side, its slice ends there and the others catch up
-/// to that moment before the A side acts. Same inputs, same timeline.
+/// order of the description: none is ever more than 20 us of virtual time ahead of another, and what they write to memory is seen
+/// that much too late or too early at most. An interrupt is never seen before it is raised: a core that sleeps wakes at that moment,
+/// one that is ahead takes it where it is. When one of them raises an interrupt for the A side or for another core, its slice ends
+/// there and the others catch up to that moment before anyone acts on it. Same inputs, same timeline.
 pub struct Board {
     bus: Arc<Bus>,
     slots: Vec<Slot>,
@@ -270,7 +280,9 @@ impl Board {
         // The A side may have changed memory since: nobody is known to be idle.
         let mut quiet = false;
         loop {
-            self.bus.advance_devices();
+            quiet &= !self.bus.advance_devices();
+            // What wanted attention until now is looked at from here on.
+            self.bus.take_attention();
             self.follow_boot_states();
             if let Some(report) = self.crashes.pop_front() {
                 return Wake::Crashed(report);
@@ -292,9 +304,10 @@ impl Board {
             if now >= end {
                 return Wake::Deadline;
             }
-            let barrier = self.barrier(now, event.unwrap_or(u64::MAX).min(end), quiet);
+            let sleeping = self.sleeping();
+            let barrier = self.barrier(now, event.unwrap_or(u64::MAX).min(end), quiet, &sleeping);
             let before: Vec<u64> = self.slots.iter().map(|slot| slot.core.activity()).collect();
-            let whole = self.round(now, barrier);
+            let whole = self.round(now, barrier, &sleeping);
             quiet = whole && self.is_quiet(&before);
             if quiet && event.is_none() && self.timers().next().is_none() {
                 // Another thread may have had something to say in the meantime.
@@ -308,15 +321,21 @@ impl Board {
         }
     }
 
+    /// Which slots have a core that sleeps. Looked at once a round, which treats a core that is woken meanwhile as asleep.
+    fn sleeping(&self) -> Vec<bool> {
+        let slots = self.slots.iter().enumerate();
+        slots.map(|(index, slot)| slot.runs() && slot.sleeps(index, &self.bus)).collect()
+    }
+
     /// Where the next round ends: at `latest`, or before, so that cores that run together stay together.
-    fn barrier(&self, now: u64, latest: u64, quiet: bool) -> u64 {
-        let running = || self.slots.iter().enumerate().filter(|(_, slot)| slot.runs());
-        if running().count() < 2 {
+    fn barrier(&self, now: u64, latest: u64, quiet: bool, sleeping: &[bool]) -> u64 {
+        let running = self.slots.iter().filter(|slot| slot.runs()).count();
+        if running < 2 {
             return latest;
         }
         let timers = self.timers().min().unwrap_or(u64::MAX);
         let latest = latest.min(timers.max(now + 1));
-        let awake = running().filter(|(index, slot)| !slot.sleeps(*index, &self.bus)).count();
+        let awake = running - sleeping.iter().filter(|sleeps| **sleeps).count();
         if quiet || awake < 2 { latest } else { latest.min(now.saturating_add(QUANTUM)) }
     }
 
@@ -330,17 +349,13 @@ impl Board {
 
     /// Lets every running core come to `barrier`, or to the moment at which one of them wants attention. Whether all came to the
     /// barrier.
-    fn round(&mut self, now: u64, barrier: u64) -> bool {
+    fn round(&mut self, now: u64, barrier: u64, sleeping: &[bool]) -> bool {
         let mut moment = barrier;
-        for index in 0..self.slots.len() {
-            let Some(slot) = self.slots.get_mut(index).filter(|slot| slot.runs() && slot.time < moment)
-            else {
+        for (slot, sleeps) in self.slots.iter_mut().zip(sleeping) {
+            if *sleeps || !slot.runs() || slot.time >= moment {
                 continue;
-            };
-            self.bus.clock().set(slot.time);
-            let ended = run_slice(&self.bus, slot, moment);
-            slot.time = self.bus.clock().picoseconds();
-            match ended {
+            }
+            match run_slice(&self.bus, slot, moment) {
                 Slice::Whole => {}
                 Slice::Attention => moment = moment.min(slot.time),
                 Slice::Crashed(report) => {
@@ -352,6 +367,10 @@ impl Board {
                 }
             }
         }
+        // Who sleeps comes last, when it is known how far: an interrupt that one of the others has raised is taken from there on.
+        for slot in self.slots.iter_mut().filter(|slot| slot.runs() && slot.time < moment) {
+            slot.sleep_until(&self.bus, moment);
+        }
         let times = self.slots.iter().filter(|slot| slot.runs()).map(|slot| slot.time);
         self.bus.clock().set(times.min().unwrap_or(moment).max(now));
         moment == barrier
@@ -360,9 +379,7 @@ impl Board {
     /// Lets time pass for cores that have nothing to do.
     fn skip_to(&mut self, end: u64) {
         for slot in self.slots.iter_mut().filter(|slot| slot.runs() && slot.time < end) {
-            self.bus.clock().set(slot.time);
-            slot.core.skip(end);
-            slot.time = self.bus.clock().picoseconds();
+            slot.sleep_until(&self.bus, end);
         }
         let times = self.slots.iter().filter(|slot| slot.runs()).map(|slot| slot.time);
         self.bus.clock().set(times.min().unwrap_or(end));
@@ -422,141 +439,39 @@ impl Board {
     }
 }
 
-/// Runs one core until `moment`, sleeping where it sleeps.
+/// Runs one core until `moment`. Where it sleeps its timer may wake it before; without one it stays where it fell asleep.
 fn run_slice(bus: &Bus, slot: &mut Slot, moment: u64) -> Slice {
+    bus.clock().set(slot.time);
     slot.asleep = false;
-    loop {
+    let ended = loop {
         match slot.core.run(moment) {
-            Stop::Deadline => return Slice::Whole,
-            Stop::Attention => return Slice::Attention,
-            Stop::Crash(report) => return Slice::Crashed(report),
+            Stop::Deadline => break Slice::Whole,
+            Stop::Attention => break Slice::Attention,
+            Stop::Crash(report) => break Slice::Crashed(report),
             Stop::Asleep => {
                 // Another thread may have had something to say in the meantime.
                 if bus.take_attention() {
-                    return Slice::Attention;
+                    break Slice::Attention;
                 }
-                let timer = slot.core.timer();
-                slot.core.skip(timer.unwrap_or(moment).min(moment));
-                if timer.is_none_or(|timer| timer > moment) {
-                    slot.asleep = true;
-                    return Slice::Whole;
+                match slot.core.timer().filter(|timer| *timer <= moment) {
+                    Some(timer) => slot.core.skip(timer),
+                    None => {
+                        slot.asleep = true;
+                        break Slice::Whole;
+                    }
                 }
             }
             Stop::ResetRequest => {
                 let core = slot.description.core();
                 bus.report(Happening::ResetRequested { core });
                 bus.reset_by_itself(core.id);
-                return Slice::Attention;
+                break Slice::Attention;
             }
         }
-    }
+    };
+    slot.time = bus.clock().picoseconds();
+    ended
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::boards;
-    use crate::peripherals::{Access, Line, Peripheral, Plugged, RegisterWrite, ResetPulse};
-
-    const BASE: u64 = 0x4403_0000;
-    const SPI: u16 = 4;
-    const CODE: u64 = 0x8010_0000;
-
-    /// Resets the M33 and interrupts the A side so many microseconds after they were written to it, each time.
-    #[derive(Debug, Default)]
-    struct Bomb {
-        every: Duration,
-        at: Option<Duration>,
-        exploded: bool,
-        pulse: bool,
-        resets: u32,
-    }
-
-    impl Peripheral for Bomb {
-        fn read(&mut self, offset: u32, access: Access) -> u32 {
-            match offset {
-                0 => self.at.map_or(0, |at| at.saturating_sub(access.now).as_micros() as u32),
-                _ => self.resets,
-            }
-        }
-
-        fn write(&mut self, _: u32, write: RegisterWrite, access: Access) {
-            self.exploded = false;
-            self.every = Duration::from_micros(write.value.into());
-            self.at = (write.value > 0).then(|| access.now + self.every);
-        }
-
-        fn next_event(&self) -> Option<Duration> {
-            self.at
-        }
-
-        fn advance(&mut self, _: Duration) {
-            self.at = self.at.map(|at| at + self.every);
-            (self.exploded, self.pulse) = (true, true);
-        }
-
-        fn lines(&self, drive: &mut dyn FnMut(Line, bool)) {
-            drive(Line::Spi(SPI), self.exploded);
-        }
-
-        fn take_reset(&mut self) -> Option<ResetPulse> {
-            let pulse = std::mem::take(&mut self.pulse);
-            pulse.then_some(ResetPulse { coprocessor: 1, source: "BOMB", cause: Some(26) })
-        }
-
-        fn coprocessor_reset(&mut self, coprocessor: u32, _: Duration) {
-            self.resets += u32::from(coprocessor == 1);
-        }
-    }
-
-    fn armed() -> Board {
-        let board = Board::new(boards::stm32mp257f_ev1()).unwrap();
-        board.bus.plug(Plugged { base: BASE, size: 0x400, peripheral: Box::<Bomb>::default() });
-        board
-    }
-
-    fn light(board: &Board, microseconds: u32) {
-        board.port(Initiator::A35Secure).write32(BASE, microseconds).unwrap();
-    }
-
-    #[test]
-    fn a_block_acts_at_its_time_while_every_core_is_held() {
-        let mut board = armed();
-        light(&board, 700);
-        assert_eq!(board.run_for(Duration::from_micros(500)), Wake::Deadline, "something will happen");
-        assert_eq!(board.port(Initiator::A35Secure).read32(BASE).unwrap(), 200);
-        assert_eq!(board.run_for(Duration::from_secs(1)), Wake::Interrupt(BTreeSet::from([SPI])));
-        assert_eq!(board.now(), Duration::from_micros(700));
-        light(&board, 0);
-        assert_eq!(board.run_for(Duration::from_secs(1)), Wake::Idle);
-    }
-
-    #[test]
-    fn a_block_resets_a_core_that_computes_or_sleeps() {
-        // Spins without a pause; waits for an interrupt.
-        for code in [0xE7FE_3101_u32, 0xE7FD_BF30] {
-            let mut board = armed();
-            let secure = board.port(Initiator::A35Secure);
-            let words = [0x8020_0000, CODE as u32 + 9, code];
-            for (address, word) in (CODE..).step_by(4).zip(words) {
-                secure.write32(address, word).unwrap();
-            }
-            secure.write32(0x4880_20A8, CODE as u32).unwrap();
-            secure.write32(0x4420_0434, 1).unwrap();
-            board.run_for(Duration::from_micros(10));
-            light(&board, 1000);
-            assert_eq!(board.run_for(Duration::from_secs(1)), Wake::Interrupt(BTreeSet::from([SPI])));
-            let late = board.now() - Duration::from_micros(1010);
-            assert!(late < Duration::from_nanos(100), "{late:?}");
-            light(&board, 0);
-            board.run_for(Duration::from_micros(10));
-            let told: Vec<Happening> = board.drain_events().into_iter().map(|event| event.what).collect();
-            let core = board.core(1).unwrap().name();
-            let released = Happening::Released { core, vector_table: CODE as u32, secure: false };
-            let reset = Happening::WatchdogReset { core, watchdog: "BOMB" };
-            assert_eq!(told, [released.clone(), reset, released]);
-            assert_eq!(secure.read32(0x4420_0424).unwrap() & 1 << 26, 1 << 26);
-            assert!(board.core(1).unwrap().is_running());
-        }
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::access::{Direction, Initiator};
 use super::memory::Memories;
-use crate::core::InterruptLines;
+use crate::core::{InterruptLines, Levels};
 use crate::description::{Coprocessor, CoreKind, Description, Family, MailboxSite};
 use crate::firewall::{Guard, Iac, guards};
 use crate::peripherals::{
@@ -75,6 +75,8 @@ pub struct Devices {
     uarts: Vec<Uart>,
     storage: Storage,
     high_spis: BTreeSet<u16>,
+    /// The coprocessors' interrupt inputs, in the description's order.
+    inputs: Vec<Levels>,
     /// When the first of the plugged blocks will do something by itself.
     next_event: Option<Duration>,
 }
@@ -136,6 +138,7 @@ impl Devices {
             uarts: description.uarts.iter().map(|_| Uart::default()).collect(),
             storage,
             high_spis: BTreeSet::new(),
+            inputs: vec![Levels::default(); description.coprocessors.len()],
             next_event: None,
         };
         devices.next_event = devices.first_event();
@@ -247,10 +250,10 @@ impl Devices {
         self.next_event
     }
 
-    /// Lets every plugged block do what was to be done until `now`.
-    pub fn advance(&mut self, now: Duration, effects: &mut Effects) {
+    /// Lets every plugged block do what was to be done until `now`. Whether there was anything.
+    pub fn advance(&mut self, now: Duration, effects: &mut Effects) -> bool {
         if self.next_event.is_none_or(|event| event > now) {
-            return;
+            return false;
         }
         for it in &mut self.plugged {
             if it.peripheral.next_event().is_some_and(|event| event <= now) {
@@ -258,6 +261,7 @@ impl Devices {
             }
         }
         self.after_plugged(now, effects);
+        true
     }
 
     /// Resets a coprocessor that asked for it itself.
@@ -339,43 +343,52 @@ impl Devices {
         }
     }
 
-    /// Drives the coprocessors' inputs (in the description's order) and the A-side lines from the devices' state. Returns whether
-    /// an A-side line rose or an input of a coprocessor other than `by` changed: then the run loop must look.
-    pub fn drive_lines(&mut self, cores: &[InterruptLines], by: Option<Initiator>) -> Driven {
-        let mut driven = Driven::default();
+    /// Drives the coprocessors' inputs (in the description's order) and the A-side lines from the devices' state, at a time in
+    /// picoseconds since power-on. A line that several devices drive is high when one of them says so. Returns whether an A-side line
+    /// rose or an input of a coprocessor other than `by` changed: then the run loop must look.
+    pub fn drive_lines(&mut self, cores: &[InterruptLines], by: Option<Initiator>, now: u64) -> Driven {
         let mut spis = BTreeSet::new();
-        let description = &self.description;
-        let mut nvic = |coprocessor: u32, number: u16, level: bool| {
-            let known = description.coprocessors.iter().zip(cores).find(|(core, _)| core.id == coprocessor);
-            if let Some((core, lines)) = known {
-                // The numbers come from the board's description, whose tests keep them inside the NVIC.
-                let changed = lines.set(number, level).unwrap_or(false);
-                let own = by.is_some_and(|by| by.compartment() == core.initiator.compartment());
-                driven.another_core |= changed && !own;
+        let (description, inputs) = (&self.description, &mut self.inputs);
+        inputs.fill(Levels::default());
+        let mut raise = |line: Line| match line {
+            Line::Spi(number) => {
+                spis.insert(number);
+            }
+            Line::Nvic { coprocessor, number } => {
+                let mut known = description.coprocessors.iter().zip(inputs.iter_mut());
+                if let Some((_, levels)) = known.find(|(core, _)| core.id == coprocessor) {
+                    // The numbers come from the board's description, whose tests keep them inside the NVIC.
+                    let _ = levels.raise(number);
+                }
             }
         };
         for (ipcc, site) in self.ipccs.iter().zip(&description.mailboxes) {
             let core = site.a_side.other();
-            nvic(site.coprocessor, site.nvic.rx, ipcc.rx_line(core));
-            nvic(site.coprocessor, site.nvic.tx, ipcc.tx_line(core));
-            let ours = [(site.spi.rx, ipcc.rx_line(site.a_side)), (site.spi.tx, ipcc.tx_line(site.a_side))];
-            spis.extend(ours.into_iter().filter_map(|(number, level)| level.then_some(number)));
+            let nvic = |number| Line::Nvic { coprocessor: site.coprocessor, number };
+            let lines = [
+                (nvic(site.nvic.rx), ipcc.rx_line(core)),
+                (nvic(site.nvic.tx), ipcc.tx_line(core)),
+                (Line::Spi(site.spi.rx), ipcc.rx_line(site.a_side)),
+                (Line::Spi(site.spi.tx), ipcc.tx_line(site.a_side)),
+            ];
+            lines.into_iter().filter(|(_, high)| *high).for_each(|(line, _)| raise(line));
         }
-        if !self.plugged.is_empty() {
-            let mut inputs = std::collections::BTreeMap::new();
-            for it in &self.plugged {
-                it.peripheral.lines(&mut |line, level| *inputs.entry(line).or_insert(false) |= level);
-            }
-            for (line, level) in inputs {
-                match line {
-                    Line::Spi(number) => spis.extend(level.then_some(number)),
-                    Line::Nvic { coprocessor, number } => nvic(coprocessor, number, level),
+        for it in &self.plugged {
+            it.peripheral.lines(&mut |line, high| {
+                if high {
+                    raise(line);
                 }
-            }
+            });
         }
-        spis.extend(description.iac_spi.filter(|_| self.iac.line()));
-        driven.rose = !spis.is_subset(&self.high_spis);
+        if let Some(spi) = description.iac_spi.filter(|_| self.iac.line()) {
+            raise(Line::Spi(spi));
+        }
+        let mut driven = Driven { rose: !spis.is_subset(&self.high_spis), another_core: false };
         self.high_spis = spis;
+        for ((core, levels), lines) in description.coprocessors.iter().zip(&*inputs).zip(cores) {
+            let own = by.is_some_and(|by| by.compartment() == core.initiator.compartment());
+            driven.another_core |= lines.drive(*levels, now) && !own;
+        }
         driven
     }
 

@@ -294,10 +294,10 @@ impl Bus {
         self.devices().next_event().map(picoseconds)
     }
 
-    /// Lets the register blocks do what was to be done until now.
-    pub(crate) fn advance_devices(&self) {
+    /// Lets the register blocks do what was to be done until now. Whether there was anything.
+    pub(crate) fn advance_devices(&self) -> bool {
         let now = self.clock.now();
-        self.happen(|devices, effects| devices.advance(now, effects));
+        self.happen(|devices, effects| devices.advance(now, effects))
     }
 
     /// Resets a coprocessor that asked for it itself.
@@ -307,15 +307,20 @@ impl Bus {
     }
 
     /// Something that no access did.
-    fn happen(&self, what: impl FnOnce(&mut Devices, &mut Effects)) {
+    fn happen<T>(&self, what: impl FnOnce(&mut Devices, &mut Effects) -> T) -> T {
         let mut effects = Effects::default();
-        let driven = {
+        let (outcome, driven) = {
             let mut devices = self.devices();
-            what(&mut devices, &mut effects);
-            devices.drive_lines(&self.lines, None)
+            let outcome = what(&mut devices, &mut effects);
+            (outcome, self.drive_lines(&mut devices, None))
         };
         self.driven(driven);
         self.tell(effects);
+        outcome
+    }
+
+    fn drive_lines(&self, devices: &mut Devices, by: Option<Initiator>) -> Driven {
+        devices.drive_lines(&self.lines, by, self.clock.picoseconds())
     }
 
     /// Adds to the log, with the current virtual time.
@@ -376,7 +381,7 @@ impl Bus {
         let (outcome, driven) = {
             let mut devices = self.devices();
             let outcome = devices.write(access, register & !3, write, &self.memories, &mut effects);
-            (outcome, devices.drive_lines(&self.lines, Some(initiator)))
+            (outcome, self.drive_lines(&mut devices, Some(initiator)))
         };
         self.driven(driven);
         self.apply(initiator, register, direction, effects);
@@ -446,7 +451,7 @@ impl Bus {
         let ((guard, region), driven) = {
             let mut devices = self.devices();
             let found = devices.capture_memory(initiator, direction, refused);
-            (found, devices.drive_lines(&self.lines, Some(initiator)))
+            (found, self.drive_lines(&mut devices, Some(initiator)))
         };
         self.driven(driven);
         let address = address.saturating_add(into);
@@ -477,7 +482,7 @@ impl Bus {
         let driven = {
             let mut devices = self.devices();
             devices.capture_refusal(register & !3, refusal);
-            devices.drive_lines(&self.lines, Some(initiator))
+            self.drive_lines(&mut devices, Some(initiator))
         };
         self.driven(driven);
         let cause = Cause::Firewall { guard: refusal.guard, region: None };

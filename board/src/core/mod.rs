@@ -6,7 +6,7 @@ mod rsemu;
 
 pub use self::rsemu::{RsemuCore, WorkAround, WorkArounds};
 pub use crash::{CrashKind, CrashReport, StackedFrame};
-pub use lines::{INTERRUPTS, InterruptLines, NoSuchInterrupt};
+pub use lines::{INTERRUPTS, InterruptLines, Levels, NoSuchInterrupt};
 
 /// The visible register file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -14,7 +14,7 @@ use ::rsemu::core::space::{AddressSpace, Region};
 use ::rsemu::cpu::arm::v7m::sys::Exception;
 use ::rsemu::cpu::arm::v7m::{ArmV7m, Config, Regs};
 
-use super::{Core, CrashKind, CrashReport, InterruptLines, Registers, StackedFrame, Stop};
+use super::{Core, CrashKind, CrashReport, InterruptLines, Levels, Registers, StackedFrame, Stop};
 use crate::bus::Bus;
 use crate::clock::Period;
 use crate::description::{Coprocessor, CoreKind};
@@ -87,6 +87,8 @@ pub struct RsemuCore {
     reference: Option<ReferenceClock>,
     memory: Arc<CoreMemory>,
     work_arounds: WorkArounds,
+    /// The inputs as the emulator knows them.
+    driven: Levels,
     circles: CircleFinder,
     /// The core sleeps in WFI (as opposed to going round in circles).
     sleeping: bool,
@@ -135,6 +137,7 @@ impl RsemuCore {
             core,
             memory,
             work_arounds,
+            driven: Levels::default(),
             circles: CircleFinder::new(),
             sleeping: false,
             in_fault: 0,
@@ -143,13 +146,13 @@ impl RsemuCore {
         })
     }
 
-    fn drive_lines(&self) {
+    /// Drives the inputs that have changed.
+    fn drive_lines(&mut self) {
         let levels = self.bus.lines(self.index).map(InterruptLines::levels).unwrap_or_default();
-        for (word, levels) in levels.into_iter().enumerate() {
-            for bit in 0..32 {
-                self.cpu.set_irq(word as u16 * 32 + bit, levels >> bit & 1 != 0);
-            }
+        for (number, level) in levels.changes_since(self.driven) {
+            self.cpu.set_irq(number, level);
         }
+        self.driven = levels;
     }
 
     /// The stop that ends a quiet core's run: a quiet fault handler is a crash, and a request to be reset goes first.
@@ -278,6 +281,9 @@ impl Core for RsemuCore {
         self.pass(cycles);
         self.keep_armv6m();
         self.reference.iter_mut().for_each(ReferenceClock::reset);
+        if kind == ResetKind::Cold {
+            self.driven = Levels::default();
+        }
         self.drive_lines();
         self.circles.disturb();
         self.sleeping = false;
@@ -292,14 +298,15 @@ impl Core for RsemuCore {
         let mut countdown = SLOW_LOOK;
         let mut before = self.cpu.regs();
         loop {
-            if lines.is_some_and(InterruptLines::take_changed) {
+            let now = bus.clock().picoseconds();
+            if lines.is_some_and(|lines| lines.take_changed(now)) {
                 self.drive_lines();
                 self.circles.disturb();
             }
             if bus.take_attention() {
                 break Stop::Attention;
             }
-            if bus.clock().picoseconds() >= deadline {
+            if now >= deadline {
                 break Stop::Deadline;
             }
             let (after, cycles) = self.step(&before);
