@@ -103,7 +103,10 @@ impl Subject {
 }
 
 fn is_about_owners(problem: &Problem) -> bool {
-    matches!(problem, Problem::Contradiction { tree: "the secure tree", .. })
+    matches!(
+        problem,
+        Problem::Contradiction { tree: "the secure tree", property: "status" | "secure-status", .. }
+    )
 }
 
 /// The errors at a node and at the nodes above it.

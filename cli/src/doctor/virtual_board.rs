@@ -12,7 +12,7 @@ use rproc_board::clocks::LinuxClocks;
 use rproc_board::description::Family;
 use rproc_board::tee::{Counters, HostTee, Presence as Hosted, Services, TeeConfig, TrustedKeys};
 use rproc_board::{Board, Initiator};
-use rproc_devicetree::{MailboxRef, ProviderRef};
+use rproc_devicetree::{MailboxRef, Owner, ProviderRef};
 use rproc_doctor::{Firmware, Known, NeedKind, Observation, Presence};
 use rproc_service::Policy;
 
@@ -63,14 +63,15 @@ impl VirtualBoard {
         let trees = Trees::read(&linux, &secure)?;
         let subjects = Subject::all(&trees.linux, Some(&trees.secure));
         let board = Board::new(&trees.description).map_err(anyhow::Error::new)?;
-        let owned = trees.owners.iter().filter(|one| one.owner == rproc_devicetree::Owner::Tee);
+        // What is nobody's, or somebody's by one tree only, the TEE keeps.
+        let kept = trees.owners.iter().filter(|one| matches!(one.owner, Owner::Tee | Owner::Nobody));
         let services = Services {
             remoteproc: match arguments.service {
                 ServicePresence::AtOnce => Hosted::Always,
                 ServicePresence::Late => Hosted::WithSupplicant,
                 ServicePresence::Absent => Hosted::Absent,
             },
-            owned: owned.map(|one| ProcessorId(one.id)).collect(),
+            owned: kept.map(|one| ProcessorId(one.id)).collect(),
             ..Services::all()
         };
         let config = TeeConfig {
