@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 #[cfg(target_os = "linux")]
 use crate::tee;
-use crate::{board, completions, inspect, keys, run, sign, verify};
+use crate::{board, completions, doctor, inspect, keys, run, sign, verify};
 
 /// Sign, inspect, verify and boot firmware for remote processors
 #[derive(Parser)]
@@ -33,6 +33,8 @@ pub enum Command {
     Verify(verify::Arguments),
     /// Boot firmware on a virtual board through the TEE, and talk to it
     Run(run::Arguments),
+    /// Say what each processor of this machine or of a virtual board waits for, and what would satisfy it
+    Doctor(doctor::Arguments),
     /// The virtual board by itself
     #[command(subcommand)]
     Board(board::Command),

@@ -4,6 +4,7 @@
 mod arguments;
 mod board;
 mod completions;
+mod doctor;
 mod failure;
 mod input;
 mod inspect;
@@ -56,6 +57,7 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Run(arguments) => return run::run(&arguments).map(run::Outcome::exit_code),
+        Command::Doctor(arguments) => return doctor::run(&arguments),
         Command::Board(command) => board::run(command),
         #[cfg(target_os = "linux")]
         Command::Tee(command) => tee::run(command),

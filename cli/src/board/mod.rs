@@ -14,6 +14,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 
 use crate::failure::Failure;
+pub use trees::{Trees, tree_of};
+
 use crate::run::{Board, DEFAULT_BOARD, parse_time};
 
 /// What to do with a board.

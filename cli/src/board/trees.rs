@@ -41,25 +41,34 @@ pub struct Trees {
 impl Trees {
     /// Those of the command line.
     pub fn of(arguments: &TreeArguments) -> Result<Self, Failure> {
-        let board = arguments.board.as_deref().map(bundled).transpose()?;
-        let blob = |file: &Option<PathBuf>, of_board: fn(&BundledBoard) -> &'static [u8]| match (file, &board)
-        {
-            (Some(file), _) => Ok((file.display().to_string(), read(file)?)),
-            (None, Some(board)) => Ok((format!("a tree of {}", board.name), of_board(board).to_vec())),
+        let TreeArguments { board, linux_tree, secure_tree } = arguments;
+        let (linux, secure) = Self::find(board.as_deref(), linux_tree.as_deref(), secure_tree.as_deref())?;
+        Self::read(&linux, &secure)
+    }
+
+    /// Linux's tree and the secure one, each from its file, or from the board where there is no file.
+    pub fn find(
+        board: Option<&str>,
+        linux: Option<&Path>,
+        secure: Option<&Path>,
+    ) -> Result<(Tree, Tree), Failure> {
+        let board = board.map(bundled).transpose()?;
+        let find = |file: Option<&Path>, of_board: fn(&BundledBoard) -> &'static [u8]| match (file, &board) {
+            (Some(file), _) => tree_of(file),
+            (None, Some(board)) => parse(&format!("a tree of {}", board.name), of_board(board)),
             (None, None) => Err(Failure::help("no board and no trees were given", "name a board")),
         };
-        let linux = parse(blob(&arguments.linux_tree, |board| board.linux_tree)?)?;
-        let secure = parse(blob(&arguments.secure_tree, |board| board.secure_tree)?)?;
-        Self::read(&linux, &secure)
+        Ok((find(linux, |board| board.linux_tree)?, find(secure, |board| board.secure_tree)?))
     }
 
     /// Those of a bundled board.
     pub fn bundled(board: &BundledBoard) -> Result<Self, Failure> {
-        let tree = |blob: &[u8]| parse((board.name.to_owned(), blob.to_vec()));
+        let tree = |blob: &[u8]| parse(board.name, blob);
         Self::read(&tree(board.linux_tree)?, &tree(board.secure_tree)?)
     }
 
-    fn read(linux: &Tree, secure: &Tree) -> Result<Self, Failure> {
+    /// What two trees say.
+    pub fn read(linux: &Tree, secure: &Tree) -> Result<Self, Failure> {
         let (linux, secure) = (Model::of(linux), SecureModel::of(secure));
         let description = Description::from_trees(&secure, &linux)
             .map_err(|error| Failure::help(error, "correct the tree and compile it again with dtc"))?;
@@ -85,12 +94,13 @@ fn bundled(name: &str) -> Result<BundledBoard, Failure> {
     })
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, Failure> {
-    Input::open(file)?.read_all()
+/// The tree in a file.
+pub fn tree_of(file: &Path) -> Result<Tree, Failure> {
+    parse(&file.display().to_string(), &Input::open(file)?.read_all()?)
 }
 
-fn parse((name, blob): (String, Vec<u8>)) -> Result<Tree, Failure> {
-    Tree::parse(&blob).map_err(|error| {
+fn parse(name: &str, blob: &[u8]) -> Result<Tree, Failure> {
+    Tree::parse(blob).map_err(|error| {
         Failure::help(format!("{name}: {error}"), "give a device tree blob, as `dtc -O dtb` makes it")
     })
 }

@@ -108,6 +108,13 @@ fn parse_processor(text: &str) -> Result<ProcessorId, String> {
         .ok_or_else(|| "there are m4, m33, m0, and numbers for other processors".to_owned())
 }
 
+/// Runs `work`, which calls the TEE, within the limit of every command.
+pub fn within_limit<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    within(LIMIT, work)
+}
+
 /// Runs `work` on a thread of its own, and gives up on it after `limit`.
 fn within<T: Send + 'static>(
     limit: Duration,

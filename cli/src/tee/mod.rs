@@ -9,6 +9,7 @@ mod operations;
 mod services;
 
 use clap::Subcommand;
+pub use connection::within_limit;
 
 use crate::failure::Failure;
 

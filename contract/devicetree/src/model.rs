@@ -74,6 +74,8 @@ pub struct Processor {
     pub memory_regions: Vec<MemoryRegion>,
     /// Interrupts that reach the normal world, such as the watchdog's.
     pub interrupts: Vec<ProviderRef>,
+    /// The SPI numbers of the GIC that they reach, directly or through an EXTI.
+    pub spis: Vec<u16>,
     /// Power domains.
     pub power_domains: Vec<ProviderRef>,
     /// Clocks.

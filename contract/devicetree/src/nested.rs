@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use crate::address;
 use crate::finding::{Findings, Problem};
+use crate::interrupt;
 use crate::model::{MailboxRef, Processor, ProviderRef, Service, VendorProperty};
 use crate::property;
 use crate::reference;
@@ -210,13 +211,16 @@ pub(crate) fn describe(
     let mailboxes = mailboxes(node, enabled, uses, findings);
     let memory_regions = region::named_by(node, findings);
     let firmware_name = node.raw("firmware-name").map(property::string);
+    let interrupts = reference::interrupts(node, findings);
+    let spis = interrupts.iter().filter_map(|one| interrupt::spi(node.tree(), one)).collect();
     let processor = Processor {
         name: node.base_name().to_owned(),
         id,
         enabled,
         mailboxes,
         memory_regions,
-        interrupts: reference::interrupts(node, findings),
+        interrupts,
+        spis,
         power_domains: reference::list(node, &reference::POWER_DOMAINS, findings),
         clocks: reference::list(node, &reference::CLOCKS, findings),
         resets: reference::list(node, &reference::RESETS, findings),

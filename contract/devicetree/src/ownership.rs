@@ -86,6 +86,7 @@ pub fn ownership(linux: &Model, secure: &SecureModel) -> (Vec<Ownership>, Vec<Fi
         let words = Words::of(id, linux, secure);
         let owner = owner(words, &mut findings).unwrap_or(Owner::Nobody);
         check_shared(words, owner, &mut findings);
+        check_watchdogs(words, owner, secure, &mut findings);
         let name = words.service.or(words.platform.map(|one| &one.processor)).map(|one| &one.name);
         let name = name.or(words.secure.map(|one| &one.name)).cloned().unwrap_or_default();
         owners.push(Ownership {
@@ -172,15 +173,42 @@ fn owner(words: Words<'_>, findings: &mut Findings) -> Option<Owner> {
     }
 }
 
-/// The firewall has one region for what both sides share, and Linux splits it by names: each part must lie inside.
-fn check_shared(words: Words<'_>, owner: Owner, findings: &mut Findings) {
-    let Some(secure) = words.secure else { return };
-    let linux = match owner {
+/// The node in Linux's tree that counts for this owner.
+fn node_of<'a>(words: Words<'a>, owner: Owner) -> Option<&'a Processor> {
+    match owner {
         Owner::Tee => words.service,
         Owner::Linux | Owner::LinuxThroughTee => words.platform.map(|one| &one.processor),
         Owner::Nobody => None,
+    }
+}
+
+/// What Linux takes for the watchdogs' interrupts must be theirs, or Linux never hears that one has bitten.
+fn check_watchdogs(words: Words<'_>, owner: Owner, secure: &SecureModel, findings: &mut Findings) {
+    let (Some(linux), Some(processor)) = (node_of(words, owner), words.secure) else { return };
+    let blocks = || secure.blocks.iter().filter(|block| processor.watchdogs.contains(&block.path));
+    let raised: Vec<u16> = blocks().flat_map(|block| block.interrupts.iter().copied()).collect();
+    let list =
+        |numbers: &[u16]| numbers.iter().map(|spi| format!("SPI {spi}")).collect::<Vec<_>>().join(", ");
+    let others: Vec<u16> = linux.spis.iter().copied().filter(|spi| !raised.contains(spi)).collect();
+    if raised.is_empty() || others.is_empty() {
+        return;
+    }
+    let problem = Problem::Contradiction {
+        found: list(&others),
+        other: blocks().map(|block| block.path.as_str()).collect::<Vec<_>>().join(" and "),
+        property: "interrupts",
+        tree: "the secure tree",
+        value: list(&raised),
+        meaning: "Linux would not hear of the processor's watchdog",
+        remedy: format!("name {} here", list(&raised)),
     };
-    let Some(linux) = linux else { return };
+    findings.error(&linux.path, "interrupts", problem);
+}
+
+/// The firewall has one region for what both sides share, and Linux splits it by names: each part must lie inside.
+fn check_shared(words: Words<'_>, owner: Owner, findings: &mut Findings) {
+    let Some(secure) = words.secure else { return };
+    let Some(linux) = node_of(words, owner) else { return };
     let shared: Vec<&MemoryRegion> = secure.regions(RegionUse::Ipc).map(|one| &one.region).collect();
     let inside = |region: &MemoryRegion| {
         let (range, spans) = (region.range(), shared.iter().map(|one| one.range()));
@@ -352,6 +380,31 @@ mod tests {
         let (owners, findings) = decide(&linux("stm32mp215f-dk"), &secure("stm32mp257f-ev1"));
         assert_eq!((owners[1].owner, findings), (Owner::Nobody, Vec::new()));
         assert!(assign(&linux("stm32mp215f-dk"), &secure("stm32mp257f-ev1"), 2, Owner::Tee).is_err());
+    }
+
+    #[test]
+    fn interrupts_that_are_no_watchdogs_are_refused_for_every_owner() {
+        let secure_tree = secure("stm32mp257f-ev1");
+        for owner in [Owner::Tee, Owner::Linux, Owner::LinuxThroughTee, Owner::Nobody] {
+            let (linux, secure) = assign(&linux("stm32mp257f-ev1"), &secure_tree, 1, owner).unwrap();
+            let mut model = Model::of(&linux);
+            let nested = model.services.iter_mut().flat_map(|one| &mut one.processors);
+            for one in nested.chain(model.platform.iter_mut().map(|one| &mut one.processor)) {
+                if one.id == 1 {
+                    assert_eq!(core::mem::replace(&mut one.spis, vec![5]), [4]);
+                }
+            }
+            let (_, findings) = ownership(&model, &SecureModel::of(&secure));
+            let texts: Vec<String> = findings.iter().map(ToString::to_string).collect();
+            let told = texts.iter().any(|text| {
+                text.contains("property `interrupts` is SPI 5") && text.contains("is SPI 4, SPI 6:")
+            });
+            assert_eq!(
+                (told, texts.len()),
+                (owner != Owner::Nobody, texts.len().min(1)),
+                "{owner}: {texts:?}"
+            );
+        }
     }
 
     #[test]

@@ -109,6 +109,10 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
+    fn file(name: &str, there: bool) -> Firmware {
+        Firmware { name: name.to_owned(), folder: "/lib/firmware".to_owned(), there }
+    }
+
     fn need(kind: NeedKind, name: &str, provider: &str, presence: Presence) -> Need {
         Need { kind, name: name.to_owned(), provider: provider.to_owned(), presence }
     }
@@ -121,6 +125,7 @@ mod tests {
             id: ProcessorId::CORTEX_M33,
             owner: Owner::Tee,
             secure_owner: Some(Owner::Tee),
+            flaws: vec![],
             service: Service::Present,
             known: Known::Yes,
             needs: vec![
@@ -128,7 +133,7 @@ mod tests {
                 need(NeedKind::MemoryRegion, "vdev0buffer", "/reserved-memory", Presence::There),
                 need(NeedKind::Clock, "ipcc2", "/firmware/scmi", Presence::There),
             ],
-            firmware: Some(Firmware { name: "m33.signed".to_owned(), there: true }),
+            firmware: Some(file("m33.signed", true)),
         }
     }
 
@@ -154,6 +159,13 @@ mod tests {
             |owner, secure_owner| Observation { owner, secure_owner: Some(secure_owner), ..healthy() };
         use Verdict::{Never, Waits};
         for (seen, name, verdict, sentence, step) in [
+            (
+                Observation { flaws: vec!["/m33: wrong".to_owned()], ..healthy() },
+                "tree-error",
+                Never,
+                "/m33: wrong",
+                "dtc",
+            ),
             (with_service(Service::NoTee), "no-tee", Never, "no TEE", "CONFIG_OPTEE"),
             (
                 with_service(Service::of(Outcome::WaitsForSupplicant, None)),
@@ -213,6 +225,13 @@ mod tests {
                 "driver of /soc/x@1",
             ),
             (
+                with_need(NeedKind::Reset, Presence::NoSuch),
+                "provider-has-no-such",
+                Never,
+                "reset `x`",
+                "numbers",
+            ),
+            (
                 with_need(NeedKind::PowerDomain, Presence::Never),
                 "provider-missing",
                 Never,
@@ -227,7 +246,7 @@ mod tests {
                 "/reserved-memory",
             ),
             (
-                Observation { firmware: Some(Firmware { name: "f".to_owned(), there: false }), ..healthy() },
+                Observation { firmware: Some(file("f", false)), ..healthy() },
                 "firmware-missing",
                 Waits,
                 "file `f`",
@@ -291,7 +310,7 @@ mod tests {
         let m33 = Observation {
             service: Service::WaitsForSupplicant,
             needs: vec![need(NeedKind::Clock, "x", "/soc/x@1", Presence::NotYet)],
-            firmware: Some(Firmware { name: "f".to_owned(), there: false }),
+            firmware: Some(file("f", false)),
             ..healthy()
         };
         let m0 = Observation { name: "m0".to_owned(), path: "/m0".to_owned(), ..healthy() };
@@ -312,7 +331,8 @@ mod tests {
             Service::Present,
         ]);
         let known = prop::sample::select(vec![Known::NotAsked, Known::Yes, Known::No]);
-        let presence = prop::sample::select(vec![Presence::There, Presence::NotYet, Presence::Never]);
+        let presence =
+            prop::sample::select(vec![Presence::There, Presence::NotYet, Presence::NoSuch, Presence::Never]);
         (owner.clone(), prop::option::of(owner), service, known, presence, any::<bool>()).prop_map(
             |(owner, secure_owner, service, known, presence, there)| Observation {
                 owner,
@@ -320,7 +340,7 @@ mod tests {
                 service,
                 known,
                 needs: vec![need(NeedKind::Mailbox, "vq0", "/soc/mailbox", presence)],
-                firmware: Some(Firmware { name: "f".to_owned(), there }),
+                firmware: Some(file("f", there)),
                 ..healthy()
             },
         )

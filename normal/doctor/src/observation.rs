@@ -69,6 +69,8 @@ pub enum Presence {
     There,
     /// Its provider is in the tree, and its driver has not come yet.
     NotYet,
+    /// Its provider is there, and has nothing of this number.
+    NoSuch,
     /// Nothing will bring it.
     Never,
 }
@@ -84,6 +86,8 @@ pub enum NeedKind {
     Clock,
     /// One of `power-domains`.
     PowerDomain,
+    /// One of `resets`.
+    Reset,
 }
 
 impl fmt::Display for NeedKind {
@@ -93,6 +97,7 @@ impl fmt::Display for NeedKind {
             NeedKind::MemoryRegion => "memory region",
             NeedKind::Clock => "clock",
             NeedKind::PowerDomain => "power domain",
+            NeedKind::Reset => "reset",
         })
     }
 }
@@ -115,6 +120,8 @@ pub struct Need {
 pub struct Firmware {
     /// Its name, as Linux asks for it.
     pub name: String,
+    /// The folder where it belongs, such as `/lib/firmware`.
+    pub folder: String,
     /// Whether the file is there.
     pub there: bool,
 }
@@ -132,6 +139,8 @@ pub struct Observation {
     pub owner: Owner,
     /// Who owns it by what the secure world says, as far as that is known.
     pub secure_owner: Option<Owner>,
+    /// Errors of the processor's description, each as a sentence.
+    pub flaws: Vec<String>,
     /// The TEE's service.
     pub service: Service,
     /// Whether the service knows it.

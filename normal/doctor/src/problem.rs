@@ -8,6 +8,11 @@ use crate::observation::{Known, Need, NeedKind, Observation, Owner, Presence, Se
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Problem {
+    /// The description of the processor has an error.
+    Flaw {
+        /// Which, as a sentence.
+        sentence: String,
+    },
     /// Both trees switch it off.
     NoOwner,
     /// Linux's tree has it below the TEE's service, and the secure world leaves it to Linux.
@@ -39,6 +44,15 @@ pub enum Problem {
         /// Path of the provider's node.
         provider: String,
     },
+    /// The provider is there and does not have it.
+    NoSuch {
+        /// What it would provide.
+        kind: NeedKind,
+        /// Its name in the processor's node.
+        name: String,
+        /// Path of the provider's node.
+        provider: String,
+    },
     /// Nothing provides it.
     Missing {
         /// What would be provided.
@@ -52,20 +66,26 @@ pub enum Problem {
     FirmwareMissing {
         /// Its name.
         name: String,
+        /// The folder where it belongs.
+        folder: String,
     },
 }
 
 impl Problem {
     /// Everything that keeps this processor from being booted, what the rest depends on first.
     pub(crate) fn all(seen: &Observation) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let flaw = |sentence: &String| Problem::Flaw { sentence: sentence.clone() };
+        let mut problems: Vec<Problem> = seen.flaws.iter().map(flaw).collect();
         problems.extend(owner(seen));
         if seen.owner == Owner::Tee {
             problems.extend(service(seen));
         }
         problems.extend(seen.needs.iter().filter_map(need));
         if let Some(firmware) = seen.firmware.as_ref().filter(|firmware| !firmware.there) {
-            problems.push(Problem::FirmwareMissing { name: firmware.name.clone() });
+            problems.push(Problem::FirmwareMissing {
+                name: firmware.name.clone(),
+                folder: firmware.folder.clone(),
+            });
         }
         problems
     }
@@ -77,13 +97,15 @@ impl Problem {
             Problem::ServiceWaitsForSupplicant | Problem::NotYet { .. } | Problem::FirmwareMissing { .. } => {
                 true
             }
-            Problem::NoOwner
+            Problem::Flaw { .. }
+            | Problem::NoOwner
             | Problem::OwnerIsLinux
             | Problem::OwnerIsTee
             | Problem::NoTee
             | Problem::ServiceAbsent
             | Problem::ServiceRefused { .. }
             | Problem::ProcessorUnknown { .. }
+            | Problem::NoSuch { .. }
             | Problem::Missing { .. } => false,
         }
     }
@@ -92,6 +114,7 @@ impl Problem {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
+            Problem::Flaw { .. } => "tree-error",
             Problem::NoOwner => "no-owner",
             Problem::OwnerIsLinux => "owner-is-linux",
             Problem::OwnerIsTee => "owner-is-tee",
@@ -101,6 +124,7 @@ impl Problem {
             Problem::ServiceRefused { .. } => "service-refused",
             Problem::ProcessorUnknown { .. } => "processor-unknown",
             Problem::NotYet { .. } => "provider-not-yet",
+            Problem::NoSuch { .. } => "provider-has-no-such",
             Problem::Missing { .. } => "provider-missing",
             Problem::FirmwareMissing { .. } => "firmware-missing",
         }
@@ -111,6 +135,7 @@ impl Problem {
     pub fn sentence(&self) -> String {
         let uuid = Uuid::REMOTEPROC_TA;
         match self {
+            Problem::Flaw { sentence } => sentence.clone(),
             Problem::NoOwner => "nobody owns the processor: both device trees switch it off".to_owned(),
             Problem::OwnerIsLinux => {
                 "Linux's device tree leaves the processor to the TEE, and the secure world leaves it to \
@@ -136,10 +161,13 @@ impl Problem {
             Problem::NotYet { kind, name, provider } => {
                 format!("{kind} `{name}` is not there yet: no driver has taken {provider}")
             }
+            Problem::NoSuch { kind, name, provider } => {
+                format!("{kind} `{name}` is missing: {provider} is there, and has none of that number")
+            }
             Problem::Missing { kind, name, provider } => {
                 format!("{kind} `{name}` is missing: nothing at {provider} provides it")
             }
-            Problem::FirmwareMissing { name } => format!("the firmware file `{name}` is not there"),
+            Problem::FirmwareMissing { name, .. } => format!("the firmware file `{name}` is not there"),
         }
     }
 
@@ -147,6 +175,7 @@ impl Problem {
     #[must_use]
     pub fn next_step(&self) -> String {
         match self {
+            Problem::Flaw { .. } => "correct the device tree and compile it again with dtc".to_owned(),
             Problem::NoOwner => "for firmware that Linux loads, set status = \"okay\" at its platform node; for signed firmware, \
                                  set it at its node below /firmware/optee/rproc-service@0, and secure-status = \"okay\""
                 .to_owned(),
@@ -170,6 +199,9 @@ impl Problem {
                 "check reg in its node (0 is the M4, 1 the M33, 2 the M0+) and which processors the secure tree switches on"
                     .to_owned()
             }
+            Problem::NoSuch { provider, .. } => {
+                format!("check the numbers in the processor's node against those that {provider} knows")
+            }
             Problem::NotYet { provider, .. } => format!("load the driver of {provider}"),
             Problem::Missing { kind: NeedKind::MemoryRegion, name, .. } => {
                 format!("add a region `{name}` to /reserved-memory and name it in memory-region")
@@ -177,8 +209,8 @@ impl Problem {
             Problem::Missing { provider, .. } => {
                 format!("switch {provider} on in the device tree, and build the kernel with its driver")
             }
-            Problem::FirmwareMissing { name } => {
-                format!("put it to /lib/firmware/{name}, or choose another with the processor's `firmware` attribute")
+            Problem::FirmwareMissing { name, folder } => {
+                format!("put it to {folder}/{name}, or choose another with the processor's `firmware` attribute")
             }
         }
     }
@@ -208,6 +240,7 @@ fn need(need: &Need) -> Option<Problem> {
     match need.presence {
         Presence::There => None,
         Presence::NotYet => Some(Problem::NotYet { kind, name, provider }),
+        Presence::NoSuch => Some(Problem::NoSuch { kind, name, provider }),
         Presence::Never => Some(Problem::Missing { kind, name, provider }),
     }
 }
