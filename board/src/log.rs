@@ -59,6 +59,20 @@ pub enum Happening {
     },
 }
 
+impl Happening {
+    /// The processor id of the coprocessor that it is about, where it is about one.
+    pub fn core(&self) -> Option<u32> {
+        match self {
+            Happening::Released { core, .. }
+            | Happening::Held { core }
+            | Happening::ResetRequested { core }
+            | Happening::WatchdogReset { core, .. } => Some(core.id),
+            Happening::Crashed(report) => Some(report.core.id),
+            Happening::IllegalAccess(_) | Happening::UartLine { .. } | Happening::Unmodelled { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Happening {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

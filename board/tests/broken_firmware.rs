@@ -14,9 +14,9 @@ use signing::system;
 
 /// Waits for a second and returns what the lifecycle told, from the boot on.
 fn run(system: &mut System) -> Vec<Event> {
-    system.processor.boot().unwrap();
+    system.processors[0].boot().unwrap();
     for _ in 0..100 {
-        system.processor.wait(Duration::from_millis(10));
+        system.processors[0].wait(Duration::from_millis(10));
     }
     lifecycle(system)
 }
@@ -53,22 +53,23 @@ fn trace(events: &[Event]) -> Vec<&str> {
 
 /// Shuts down and checks that the memory is wiped, and closed to Linux.
 fn shut_down(system: &mut System) -> Vec<Event> {
-    system.processor.shutdown().unwrap();
-    let board = system.processor.machine_mut().board_mut();
-    board.run_for(Duration::from_micros(1));
+    system.processors[0].shutdown().unwrap();
+    system.board.get_mut().run_for(Duration::from_micros(1));
+    let board = system.board.get();
     assert!(!board.is_running());
     for address in [0x8010_0000, 0x80a0_0000, 0x0a04_1000] {
         assert_eq!(board.port(Initiator::A35Secure).read32(address).unwrap(), 0, "{address:#x}");
         assert!(board.port(Initiator::A35NonSecure).read32(address).is_err(), "{address:#x}");
     }
-    assert_eq!(system.processor.state(), State::Offline);
+    drop(board);
+    assert_eq!(system.processors[0].state(), State::Offline);
     lifecycle(system)
 }
 
 #[test]
 fn a_fault_is_told_with_its_address_and_its_trace() {
     let mut system = system("fault.elf");
-    system.processor.set_recovery(false);
+    system.processors[0].set_recovery(false);
     let events = run(&mut system);
     let crash = crash(&events);
     assert_eq!(crash.kind, CrashKind::FatalError);
@@ -79,7 +80,7 @@ fn a_fault_is_told_with_its_address_and_its_trace() {
     let place = |event: &Event| events.iter().position(|found| found == event);
     let last = Event::TraceLine { trace: 0, line: handler.into() };
     assert!(place(&last) < place(&Event::Crashed(crash.clone())), "its last words come before the crash");
-    assert_eq!(system.processor.state(), State::Crashed);
+    assert_eq!(system.processors[0].state(), State::Crashed);
     let events = shut_down(&mut system);
     assert!(
         !events.iter().any(|event| matches!(event, Event::LeaveRequested { .. })),
@@ -90,7 +91,7 @@ fn a_fault_is_told_with_its_address_and_its_trace() {
 #[test]
 fn a_lockup_is_told() {
     let mut system = system("lockup.elf");
-    system.processor.set_recovery(false);
+    system.processors[0].set_recovery(false);
     let events = run(&mut system);
     let crash = crash(&events);
     assert!(crash.reason.starts_with("locked up") && crash.reason.contains("undefined"), "{}", crash.reason);
@@ -104,12 +105,12 @@ fn a_hang_is_no_crash_but_does_not_answer() {
     let events = run(&mut system);
     assert!(!events.iter().any(|event| matches!(event, Event::Crashed(_) | Event::ChannelAnnounced(_))));
     assert_eq!(trace(&events), [""; 0]);
-    assert_eq!(system.processor.state(), State::Running);
-    let before = system.processor.machine().board().now();
+    assert_eq!(system.processors[0].state(), State::Running);
+    let before = system.processors[0].machine().board().now();
     let events = shut_down(&mut system);
     let limit = Event::LeaveTimedOut { mailbox: rproc_lifecycle::Mailbox::Shutdown, limit_us: 500_000 };
     assert!(events.contains(&limit), "{events:?}");
-    let waited = system.processor.machine().board().now() - before;
+    let waited = system.processors[0].machine().board().now() - before;
     assert!((500..510).contains(&waited.as_millis()), "{waited:?}");
 }
 
@@ -117,11 +118,11 @@ fn a_hang_is_no_crash_but_does_not_answer() {
 fn linuxs_memory_is_out_of_the_firmwares_reach() {
     const SECRET: u32 = 0x5EC2_E700;
     let mut system = system("forbidden.elf");
-    let linux = system.processor.machine().board().port(Initiator::A35NonSecure);
+    let linux = system.processors[0].machine().board().port(Initiator::A35NonSecure);
     linux.write32(0x8400_0000, SECRET).unwrap();
-    system.processor.boot().unwrap();
+    system.processors[0].boot().unwrap();
     for _ in 0..10 {
-        system.processor.wait(Duration::from_millis(10));
+        system.processors[0].wait(Duration::from_millis(10));
     }
     assert_eq!(linux.read32(0x8400_0000).unwrap(), SECRET, "nothing was written");
     let entries = system.drain();
@@ -149,21 +150,21 @@ fn linuxs_memory_is_out_of_the_firmwares_reach() {
     }
     assert!(lines[3].starts_with("forbidden: 3 of 3 accesses refused"), "{}", lines[3]);
     assert!(!lines[3].contains("5ec2e700"), "what was refused was not read");
-    assert_eq!(system.processor.state(), State::Running, "it handled the faults itself");
+    assert_eq!(system.processors[0].state(), State::Running, "it handled the faults itself");
     shut_down(&mut system);
 }
 
 #[test]
 fn a_crash_is_dumped_and_recovered_from() {
     let mut system = system("fault.elf");
-    system.processor.boot().unwrap();
+    system.processors[0].boot().unwrap();
     let mut events = Vec::new();
     while !events.iter().any(|event| matches!(event, Event::Recovered { count: 2 })) {
-        system.processor.wait(Duration::from_millis(10));
+        system.processors[0].wait(Duration::from_millis(10));
         events.extend(lifecycle(&mut system));
-        assert!(system.processor.machine().board().now() < Duration::from_secs(2), "{events:?}");
+        assert!(system.processors[0].machine().board().now() < Duration::from_secs(2), "{events:?}");
     }
-    let dump = system.processor.coredump().unwrap();
+    let dump = system.processors[0].coredump().unwrap();
     let core = ElfFile::parse(dump).unwrap();
     // The code that crashed, and the trace that it left.
     let firmware = signing::firmware("fault.elf");

@@ -11,7 +11,7 @@ use rproc_lifecycle::Event;
 #[test]
 fn the_echo_boots_and_answers() {
     let mut system = signing::system("echo-m33.elf");
-    if let Err(error) = system.processor.boot() {
+    if let Err(error) = system.processors[0].boot() {
         for entry in system.drain() {
             println!("{:?} {:?}", entry.at, entry.moment);
         }
@@ -19,10 +19,10 @@ fn the_echo_boots_and_answers() {
     }
     let mut echoed = false;
     for _ in 0..200 {
-        let events = system.processor.wait(Duration::from_millis(10));
+        let events = system.processors[0].wait(Duration::from_millis(10));
         for event in events {
             if let Event::ChannelAnnounced(channel) = &event {
-                system.processor.send(channel.id, b"hello", Duration::from_secs(1)).unwrap();
+                system.processors[0].send(channel.id, b"hello", Duration::from_secs(1)).unwrap();
             }
             if let Event::MessageReceived { payload, .. } = &event {
                 assert_eq!(payload, b"hello");
@@ -33,7 +33,7 @@ fn the_echo_boots_and_answers() {
             break;
         }
     }
-    system.processor.shutdown().unwrap();
+    system.processors[0].shutdown().unwrap();
     let timeline = system.drain();
     for entry in &timeline {
         println!("{:?} {:?}", entry.at, entry.moment);

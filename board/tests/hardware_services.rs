@@ -166,10 +166,10 @@ fn m0(clocks: &LinuxClocks) -> Vec<ClockRef> {
     let scmi = |number| reference("/firmware/scmi/protocol@14", number);
     let rcc = |number| reference("/soc@0/clock-controller@44200000", number);
     let list = [
-        scmi(123),
+        scmi(128),
         scmi(100),
         scmi(106),
-        scmi(124),
+        scmi(129),
         rcc(stm32mp25::LPTIM3_AM),
         rcc(stm32mp25::LPUART1_AM),
         rcc(300),

@@ -249,7 +249,10 @@ fn wrong_usage_gives_1_and_one_error() {
         (&["run", "/no/such/file"][..], "cannot read /no/such/file"),
         (&["run", "--board", "nonsuch"], "there is no board"),
         (&["run", "--core", "m7"], "it has: m33 (1), m0 (2)"),
-        (&["run", "--core", "m0"], "does not drive a processor with this id"),
+        (&["run", "--owner", "linux", "--core", "m0"], "Linux cannot drive it"),
+        (&["run", "--with", "m33"], "was given twice"),
+        (&["run", "--with", "m0="], "no file behind the ="),
+        (&["run", "--coredump", "x.elf"], "--recovery is off"),
         (&["run", "--timeout", "soon"], "is no time"),
         (&["run", "--send", &"x".repeat(497)], "at most 496 bytes"),
         (&["run", "--board", "stm32mp215f-dk"], "is for the stm32mp257"),
@@ -285,4 +288,68 @@ fn junk_is_refused_and_never_a_panic() {
         let output = rproc(&["run", &path.display().to_string()]);
         assert_eq!(output.status.code(), Some(2), "{name}: {}", text(&output.stderr));
     }
+}
+
+#[test]
+fn two_processors_run_at_once_and_each_event_says_whose_it_is() {
+    let (events, code) = events(&["--with", "m0", "--timeout", "300ms"]);
+    assert_eq!(code, 0);
+    let cores = |kind: &str| -> Vec<String> {
+        of(&events, kind).iter().map(|event| event["core"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(cores("released"), ["m33", "m0"]);
+    assert_eq!(cores("authenticated"), ["m33", "m0"]);
+    assert_eq!(cores("stopped"), ["m0", "m33"]);
+    assert_eq!(cores("rpmsg"), ["m33", "m33"]);
+}
+
+#[test]
+fn a_crash_on_order_is_dumped_and_recovered_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let core = folder.path().join("core.elf");
+    let dump = core.to_str().unwrap();
+    for board in [&["--board", "stm32mp157f-dk2"][..], &[], &["--owner", "linux"]] {
+        let order = ["--crash-after", "20ms", "--recovery", "on", "--coredump", dump];
+        let (events, code) = events(&[board, &order].concat());
+        assert_eq!(code, 0, "{events:#?}");
+        let kinds: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+        let place = |kind: &str| kinds.iter().position(|one| *one == kind).expect(kind);
+        let order = [place("crashed"), place("coredump"), place("recovered"), place("finished")];
+        assert!(order.is_sorted(), "{kinds:?}");
+        assert_eq!(of(&events, "crashed")[0]["kind"], "watchdog");
+        let file = std::fs::read(&core).unwrap();
+        assert_eq!(file.len() as u64, of(&events, "coredump")[0]["size"].as_u64().unwrap());
+        assert!(file.starts_with(b"\x7fELF"));
+        std::fs::remove_file(&core).unwrap();
+    }
+}
+
+#[test]
+fn without_recovery_an_ordered_crash_ends_the_run() {
+    let (told, code) = events(&["--crash-after", "20ms"]);
+    assert_eq!((code, of(&told, "crashed").len()), (3, 1));
+    // Firmware that knows no order: what is told is a report, and says so.
+    let (told, code) = events(&[&firmware("hang.elf"), "--crash-after", "10ms"]);
+    assert_eq!(code, 3);
+    assert!(of(&told, "crashed")[0]["reason"].as_str().unwrap().contains("--crash-after"));
+}
+
+#[test]
+fn linux_loads_its_own_processor_unsigned_and_refuses_a_signed_file() {
+    let (told, code) = events(&["--owner", "linux", "--board", "stm32mp157f-dk2"]);
+    assert_eq!(code, 0, "{told:#?}");
+    assert_eq!((of(&told, "loaded").len(), of(&told, "started").len()), (1, 1));
+    assert!(of(&told, "authenticated").is_empty() && of(&told, "signed_in_memory").is_empty());
+    assert_eq!(of(&told, "stopped")[0]["by"], "linux");
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    assert!(rproc(&["keys", "new", &path("k.pem"), "--type", "p256"]).status.success());
+    let echo = firmware("echo-m33.elf");
+    let sign =
+        ["sign", &echo, "-o", &path("s.signed"), "--key", &path("k.pem"), "--target", "stm32mp257:m33"];
+    assert!(rproc(&sign).status.success());
+    let (told, code) = events(&[&path("s.signed"), "--key", &path("k.pem"), "--owner", "linux"]);
+    assert_eq!(code, 2);
+    let reason = of(&told, "finished")[0]["reason"].as_str().unwrap();
+    assert!(reason.contains("this is a signed image, and m33 is owned by Linux"), "{reason}");
 }

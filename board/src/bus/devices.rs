@@ -459,7 +459,7 @@ impl Devices {
             Block::Rifsc if writing => secure_only("RIFSC", soc::IAC_ID_OTHER),
             Block::Otp => secure_only("BSEC", soc::IAC_ID_BSEC),
             Block::Rcc if writing && self.rcc.is_protected(offset) => secure_only("RCC", soc::IAC_ID_RCC),
-            Block::Ca35Syscfg if writing && Ca35Syscfg::is_protected(offset) => {
+            Block::Ca35Syscfg if writing && self.ca35syscfg.is_protected(offset) => {
                 secure_only("CA35SYSCFG", soc::IAC_ID_OTHER)
             }
             // The mainline policy gives each bank's channels to one compartment.

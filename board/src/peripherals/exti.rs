@@ -66,6 +66,11 @@ impl Register {
 }
 
 impl Exti {
+    /// Offset of the register in which a rising edge of a line (0 to 95) is pending, at bit `line % 32`.
+    pub const fn pending_register(line: u8) -> u32 {
+        line as u32 / 32 * 0x20 + 0x0C
+    }
+
     /// Register read. The software trigger reads 0; everything without a meaning here reads back.
     pub fn read(&self, offset: u32) -> u32 {
         let bank = |n: usize| self.banks.get(n).copied().unwrap_or_default();

@@ -22,7 +22,7 @@ pub use ipcc::{Ipcc, Side};
 pub use iwdg::Iwdg;
 pub use lptim::Lptim;
 pub use peripheral::{Access, Line, Peripheral, ResetPulse};
-pub use plugged::{Plugged, plugged};
+pub use plugged::{Plugged, plugged, watchdog_line};
 pub use rcc::{BootState, Rcc};
 pub use register::RegisterWrite;
 pub use small::{BootVector, Ca35Syscfg, CpuState, Otp, Pwr, Tamp};

@@ -72,9 +72,16 @@ impl Tamp {
 }
 
 /// CA35SYSCFG, whose M33 registers say where and in which state the M33 boots.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ca35Syscfg {
     registers: BTreeMap<u32, u32>,
+}
+
+/// At power-on the M33's registers are the secure world's, until it opens them.
+impl Default for Ca35Syscfg {
+    fn default() -> Self {
+        Ca35Syscfg { registers: BTreeMap::from([(Self::M33_ACCESS_CR, Self::M33CFG_SEC)]) }
+    }
 }
 
 /// Where the M33 fetches its first vectors.
@@ -88,16 +95,20 @@ pub struct BootVector {
 
 impl Ca35Syscfg {
     const M33_ACCESS_CR: u32 = 0x2088;
+    /// Only a secure write changes the M33's other registers.
+    const M33CFG_SEC: u32 = 1 << 0;
     const M33_TZEN_CR: u32 = 0x20A0;
     const M33_INITSVTOR_CR: u32 = 0x20A4;
     const M33_INITNSVTOR_CR: u32 = 0x20A8;
 
-    /// Whether only the secure world may write this register.
-    pub fn is_protected(offset: u32) -> bool {
-        matches!(
-            offset,
-            Self::M33_ACCESS_CR | Self::M33_TZEN_CR | Self::M33_INITSVTOR_CR | Self::M33_INITNSVTOR_CR
-        )
+    /// Whether only the secure world may write this register. Board's model: once it has opened them, the others may say where
+    /// the M33 starts in its non-secure state, and nothing more.
+    pub fn is_protected(&self, offset: u32) -> bool {
+        match offset {
+            Self::M33_ACCESS_CR | Self::M33_TZEN_CR | Self::M33_INITSVTOR_CR => true,
+            Self::M33_INITNSVTOR_CR => self.read(Self::M33_ACCESS_CR) & Self::M33CFG_SEC != 0,
+            _ => false,
+        }
     }
 
     /// What the M33 will boot with.
@@ -183,6 +194,16 @@ mod tests {
         assert_eq!(syscfg.boot_vector(), BootVector { table: 0x8010_0080, secure: false });
         syscfg.write(0x20A0, RegisterWrite::word(!0));
         assert_eq!(syscfg.boot_vector(), BootVector { table: 0x8000_0080, secure: true });
+    }
+
+    #[test]
+    fn the_secure_world_opens_the_non_secure_vector_register_alone() {
+        let mut syscfg = Ca35Syscfg::default();
+        let guarded =
+            |syscfg: &Ca35Syscfg| [0x2088, 0x20A0, 0x20A4, 0x20A8, 0].map(|at| syscfg.is_protected(at));
+        assert_eq!(guarded(&syscfg), [true, true, true, true, false]);
+        syscfg.write(0x2088, RegisterWrite::word(0));
+        assert_eq!(guarded(&syscfg), [true, true, true, false, false]);
     }
 
     #[test]

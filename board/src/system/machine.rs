@@ -1,14 +1,18 @@
-//! The normal world's hands on the board: non-secure memory, IPCC1 as Linux's mailbox driver uses it, and waiting.
+//! The normal world's hands on the board for one processor: non-secure memory, its IPCC as Linux's mailbox driver uses it, and
+//! waiting.
 
-use std::time::{Duration, Instant};
+use std::cell::{Ref, RefMut};
+use std::time::Duration;
 
-use rproc_lifecycle::{Crash, CrashKind, Machine, Mailbox, Wake};
+use rproc_lifecycle::{Machine, Mailbox, Wake};
 use rproc_rpmsg::memory::{Fault, Memory};
 
-use crate::bus::{Initiator, Port};
+use super::memory::LinuxMemory;
+use super::shared::{Ended, SharedBoard};
+use crate::Board;
+use crate::bus::Initiator;
 use crate::description::MailboxSite;
 use crate::peripherals::Side;
-use crate::{Board, Wake as BoardWake};
 
 /// Registers of one processor's bank of an IPCC (RM0457, IPCC).
 mod ipcc {
@@ -22,51 +26,42 @@ mod ipcc {
     pub const SENT: u64 = 0x0c;
 }
 
-/// The Cortex-A35's normal world on a virtual board.
+/// The Cortex-A's normal world on a virtual board, as the driver of one processor has it.
 pub struct NormalWorld {
-    board: Board,
-    port: Port,
+    board: SharedBoard,
+    memory: LinuxMemory,
+    processor: u32,
     mailbox: Option<MailboxSite>,
     channels: Vec<(Mailbox, u32)>,
     /// Channels on which something was sent and "free" was not yet seen.
     awaited: u32,
-    /// When virtual time follows the wall clock: the moment at which it was zero.
-    epoch: Option<Instant>,
-    /// Waiting ends when the processor has executed this many instructions since power-on.
-    instruction_limit: u64,
 }
 
-/// Virtual time passes in steps of this size between two looks at the wall clock and the instruction limit.
-const PACE: Duration = Duration::from_millis(1);
-
 impl NormalWorld {
-    /// Takes a board over for one of its coprocessors (a processor id), with these channels of the mailbox between the two.
-    pub fn new(board: Board, coprocessor: u32, channels: &[(Mailbox, u32)], real_time: bool) -> Self {
-        let port = board.port(Initiator::A35NonSecure);
-        let mailbox = board.bus().description().mailbox_of(coprocessor).copied();
-        let epoch = real_time.then(Instant::now);
+    /// A board for one of its coprocessors (a processor id), with these channels of the mailbox between the two.
+    pub fn new(board: SharedBoard, processor: u32, channels: &[(Mailbox, u32)]) -> Self {
+        let memory = LinuxMemory::new(board.get().port(Initiator::A35NonSecure));
+        let mailbox = board.get().bus().description().mailbox_of(processor).copied();
         let channels = channels.to_vec();
-        let mut world =
-            Self { board, port, mailbox, channels, awaited: 0, epoch, instruction_limit: u64::MAX };
+        let mut world = Self { board, memory, processor, mailbox, channels, awaited: 0 };
         world.set_register(ipcc::CONTROL, ipcc::RECEIVE_INTERRUPT | ipcc::FREE_INTERRUPT);
         world.mask();
         world
     }
 
-    /// The board.
-    pub fn board(&self) -> &Board {
-        &self.board
-    }
-
-    /// Ends every wait, as timed out, once the processor has executed this many instructions since power-on. Virtual time
-    /// passes at the processor's clock, much slower than the host's where firmware computes without a pause.
-    pub fn limit_instructions(&mut self, limit: u64) {
-        self.instruction_limit = limit;
+    /// The board. Nobody may wait while this is held.
+    pub fn board(&self) -> Ref<'_, Board> {
+        self.board.get()
     }
 
     /// The board, for tests that do to it what a normal world should not.
-    pub fn board_mut(&mut self) -> &mut Board {
-        &mut self.board
+    pub fn board_mut(&mut self) -> RefMut<'_, Board> {
+        self.board.get_mut()
+    }
+
+    /// The processor's id.
+    pub fn processor(&self) -> u32 {
+        self.processor
     }
 
     fn bit(&self, mailbox: Mailbox) -> u32 {
@@ -75,7 +70,8 @@ impl NormalWorld {
 
     /// A register of one side's bank; without a mailbox, and where the access is refused, nothing is pending.
     fn bank(&self, side: Side, register: u64) -> u32 {
-        self.mailbox.map_or(0, |site| self.port.read32(site.bank(side) + register).unwrap_or(0))
+        let port = self.memory.port();
+        self.mailbox.map_or(0, |site| port.read32(site.bank(side) + register).unwrap_or(0))
     }
 
     fn register(&self, register: u64) -> u32 {
@@ -90,7 +86,7 @@ impl NormalWorld {
     fn set_register(&mut self, register: u64, value: u32) {
         if let Some(site) = self.mailbox {
             // A refusal is in the board's log.
-            let _ = self.port.write32(site.bank(site.a_side) + register, value);
+            let _ = self.memory.port().write32(site.bank(site.a_side) + register, value);
         }
     }
 
@@ -109,20 +105,6 @@ impl NormalWorld {
             self.mask();
         }
         self.channels.iter().find(|(_, channel)| (received | freed) >> channel & 1 != 0).map(|(m, _)| *m)
-    }
-
-    fn run_until(&mut self, deadline: Duration) -> BoardWake {
-        loop {
-            let slice = deadline.min(self.board.now().saturating_add(PACE));
-            let wake = self.board.run_until(slice);
-            if let Some(epoch) = self.epoch {
-                std::thread::sleep(self.board.now().saturating_sub(epoch.elapsed()));
-            }
-            let spent = self.board.instructions() >= self.instruction_limit;
-            if spent || slice == deadline || !matches!(wake, BoardWake::Deadline | BoardWake::Idle) {
-                return wake;
-            }
-        }
     }
 }
 
@@ -148,58 +130,48 @@ impl Machine for NormalWorld {
     }
 
     fn wait(&mut self, limit: Duration) -> Wake {
-        let deadline = self.board.now().saturating_add(limit);
+        let deadline = self.now().saturating_add(limit);
         loop {
+            // The interrupt of a crash comes with the last message before it: the lifecycle takes both.
+            if let Some(crash) = self.board.take_crash(self.processor) {
+                return Wake::Crash(crash);
+            }
             if let Some(mailbox) = self.signal() {
                 return Wake::Mailbox(mailbox);
             }
-            match self.run_until(deadline) {
-                BoardWake::Interrupt(spis) => {
-                    // Served at the top of the loop; a line that is none of ours would never let the board go on.
-                    let ours = self.mailbox.map(|site| [site.spi.rx, site.spi.tx]).unwrap_or_default();
-                    for spi in spis.into_iter().filter(|spi| !ours.contains(spi)) {
-                        self.board.set_interrupt_enabled(spi, false);
-                    }
-                }
-                BoardWake::Crashed(report) => {
-                    return Wake::Crash(Crash { kind: CrashKind::FatalError, reason: report.to_string() });
-                }
-                BoardWake::Deadline | BoardWake::Idle => return Wake::TimedOut,
+            if self.board.run_until(deadline, &[self.processor]) == Ended::Over {
+                return Wake::TimedOut;
             }
         }
     }
 
     fn now(&self) -> Duration {
-        self.board.now()
+        self.board.get().now()
     }
 }
 
 impl Memory for NormalWorld {
     fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), Fault> {
-        let len = buffer.len() as u64;
-        self.port.read(address, buffer).map_err(|_| Fault { address, len })
+        self.memory.read(address, buffer)
     }
 
     fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Fault> {
-        let len = bytes.len() as u64;
-        self.port.write(address, bytes).map_err(|_| Fault { address, len })
+        self.memory.write(address, bytes)
     }
 
     fn load_u16(&self, address: u64) -> Result<u16, Fault> {
-        let mut bytes = [0; 2];
-        Memory::read(self, address, &mut bytes).map(|()| u16::from_le_bytes(bytes))
+        self.memory.load_u16(address)
     }
 
     fn load_u32(&self, address: u64) -> Result<u32, Fault> {
-        let mut bytes = [0; 4];
-        Memory::read(self, address, &mut bytes).map(|()| u32::from_le_bytes(bytes))
+        self.memory.load_u32(address)
     }
 
     fn store_u16(&mut self, address: u64, value: u16) -> Result<(), Fault> {
-        Memory::write(self, address, &value.to_le_bytes())
+        self.memory.store_u16(address, value)
     }
 
     fn store_u32(&mut self, address: u64, value: u32) -> Result<(), Fault> {
-        Memory::write(self, address, &value.to_le_bytes())
+        self.memory.store_u32(address, value)
     }
 }

@@ -1,114 +1,127 @@
-//! The whole system on one virtual board: device tree, TEE bus, secure world, normal world and remote processor.
+//! The whole system on one virtual board: device trees, TEE bus, secure world, normal world and remote processors.
 
+mod control;
+mod error;
 mod loader;
 mod machine;
+mod memory;
+mod node;
+mod service;
+mod shared;
+mod supply;
 mod timeline;
 
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
-use rproc_abi::enumeration::Scope;
-use rproc_abi::{Login, ProcessorId, Uuid};
-use rproc_devicetree::{LookupError, Model, Processor, Tree};
-use rproc_lifecycle::{Description as ProcessorDescription, Mailbox, MemoryRegion, Remoteproc};
-use rproc_tee::{BusError, Device, Driver, Outcome, RemoteprocService, ServiceError, TeeBus};
+use rproc_abi::ProcessorId;
+use rproc_devicetree::{Model, Owner, Ownership, SecureModel, Tree};
+use rproc_lifecycle::{AutoBoot, Event, LinuxLoader, Remoteproc};
+use rproc_tee::RemoteprocService;
 
+use crate::bus::Initiator;
+use crate::clocks::LinuxClocks;
 use crate::tee::{HostTee, TeeConfig};
-use crate::{Board, BoardError, Description};
+use crate::{Board, Description};
 
-pub use loader::TeeLoader;
+pub use control::LinuxControl;
+pub use error::SystemError;
+pub use loader::{BoardLoader, LoaderError, TeeLoader};
 pub use machine::NormalWorld;
+pub use memory::LinuxMemory;
+pub use shared::SharedBoard;
 pub use timeline::{Entry, Moment, Timeline};
 
+use loader::Owned;
+use node::Node;
+use shared::Ended;
+use supply::{ProcessorClocks, ProcessorDomains};
+
 /// A remote processor of a virtual board, under the normal world's remoteproc framework.
-pub type VirtualProcessor = Remoteproc<TeeLoader, NormalWorld>;
+pub type VirtualProcessor = Remoteproc<BoardLoader, NormalWorld>;
 
 /// What a system is made of.
 pub struct SystemConfig<'a> {
-    /// The board.
-    pub board: &'a Description,
-    /// Its Linux-side device tree, as a blob.
-    pub device_tree: &'a [u8],
-    /// Which processor of the tree: its name, its path or its id.
-    pub processor: &'a str,
-    /// The TEE.
+    /// Linux's device tree.
+    pub linux_tree: &'a Tree,
+    /// The secure side's.
+    pub secure_tree: &'a Tree,
+    /// Which processors of the trees are driven, each by its name, its path or its id.
+    pub processors: &'a [&'a str],
+    /// The TEE. Which processors it owns is up to the trees, whatever [`crate::tee::Services::owned`] says.
     pub tee: TeeConfig,
     /// Whether virtual time follows the wall clock.
     pub real_time: bool,
 }
 
-/// A system that could not be brought up.
-#[derive(Debug, thiserror::Error)]
-pub enum SystemError {
-    /// The device tree cannot be read.
-    #[error("the device tree cannot be read: {0}")]
-    DeviceTree(#[from] rproc_devicetree::Error),
-    /// The device tree does not have the processor.
-    #[error(transparent)]
-    Processor(#[from] LookupError),
-    /// The processor needs a mailbox that is not the board's.
-    #[error(
-        "mailbox {name} of {processor} is channel {channel} of {controller}, which this board does not have"
-    )]
-    Mailbox {
-        /// Path of the processor's node.
-        processor: String,
-        /// The mailbox's name.
-        name: String,
-        /// Path of the controller's node.
-        controller: String,
-        /// The channel.
-        channel: u32,
-    },
-    /// The board cannot be made.
-    #[error(transparent)]
-    Board(#[from] BoardError),
-    /// The TEE's bus cannot be scanned.
-    #[error(transparent)]
-    Bus(#[from] BusError),
-    /// The TEE has no remoteproc service.
-    #[error("the TEE has no remoteproc service {uuid}: neither at once nor once tee-supplicant runs")]
-    NoService {
-        /// What was looked for.
-        uuid: Uuid,
-    },
-    /// The service would not be opened.
-    #[error(transparent)]
-    Service(#[from] ServiceError),
-}
-
-/// A system that is up, with its processor off.
+/// A system that is up, with its processors off.
 pub struct System {
-    /// The processor.
-    pub processor: VirtualProcessor,
-    /// The TEE, for what lies outside the processor's life.
+    /// The processors, in the order in which they were asked for.
+    pub processors: Vec<VirtualProcessor>,
+    /// The TEE, for what lies outside a processor's life.
     pub tee: Arc<HostTee>,
+    /// The board, which the processors share.
+    pub board: SharedBoard,
+    /// Who owns each processor of the board.
+    pub owners: Vec<Ownership>,
     timeline: Rc<RefCell<Timeline>>,
 }
 
 impl System {
-    /// Reads the tree, boots board and TEE, scans the TEE bus and binds the processor to the service found there.
+    /// Reads the trees, boots board and TEE, scans the TEE bus, and binds each processor to who loads it: the service found
+    /// there, or Linux. Each driver looks whether its processor runs already; none is booted. Nothing runs when the trees contradict each other.
+    ///
+    /// # Errors
+    /// [`SystemError`].
     pub fn start(config: SystemConfig<'_>) -> Result<Self, SystemError> {
-        let model = Model::of(&Tree::parse(config.device_tree)?);
-        let node = model.processor(config.processor)?;
-        let board = Board::new(config.board)?;
-        let tee = Arc::new(HostTee::new(board.bus().clone(), config.tee));
-        let timeline = Rc::new(RefCell::new(Timeline::new(tee.clone(), board.bus().clone())));
-        timeline.borrow_mut().push(Moment::DeviceTree {
-            board: config.board.name.clone(),
-            processor: node.name.clone(),
-            path: node.path.clone(),
-            id: node.id,
-        });
-        let service = find_service(&tee, ProcessorId(node.id), &timeline)?;
-        let channels = channels(node, config.board)?;
-        let machine = NormalWorld::new(board, node.id, &channels, config.real_time);
-        let loader = TeeLoader::new(service, ProcessorId(node.id));
-        let mut processor = Remoteproc::new(describe(node), loader, machine);
-        let observer = timeline.clone();
-        processor.observe(move |_, event| observer.borrow_mut().push(Moment::Lifecycle(event.clone())));
-        Ok(Self { processor, tee, timeline })
+        let linux = Model::of(config.linux_tree);
+        let secure = SecureModel::of(config.secure_tree);
+        let owners = node::owners(&linux, &secure)?;
+        let mut nodes: Vec<Node<'_>> = Vec::new();
+        for wanted in config.processors {
+            let node = Node::find(&linux, &owners, wanted)?;
+            if nodes.iter().any(|other| other.processor.id == node.processor.id) {
+                return Err(SystemError::Twice { name: node.processor.name.clone() });
+            }
+            nodes.push(node);
+        }
+        let description = Description::from_trees(&secure, &linux)?;
+        let mut ground = Ground::lay(&description, &owners, config.tee, config.real_time)?;
+        let mut processors = Vec::new();
+        for node in &nodes {
+            processors.push(ground.processor(node)?);
+        }
+        let Ground { board, tee, timeline, .. } = ground;
+        Ok(Self { processors, tee, board, owners, timeline })
+    }
+
+    /// The processor of that name.
+    pub fn processor(&mut self, name: &str) -> Option<&mut VirtualProcessor> {
+        self.processors.iter_mut().find(|processor| processor.description().name == name)
+    }
+
+    /// Waits until one of the processors signals or crashes, at most for `limit`, and lets every driver take what its
+    /// processor has done; the events come with the processor's place among [`System::processors`].
+    pub fn wait(&mut self, limit: Duration) -> Vec<(usize, Event)> {
+        let deadline = self.now().saturating_add(limit);
+        let listeners: Vec<u32> =
+            self.processors.iter().map(|processor| processor.machine().processor()).collect();
+        let mut events = Vec::new();
+        loop {
+            for (place, processor) in self.processors.iter_mut().enumerate() {
+                events.extend(processor.wait(Duration::ZERO).into_iter().map(|event| (place, event)));
+            }
+            if !events.is_empty() || self.board.run_until(deadline, &listeners) == Ended::Over {
+                return events;
+            }
+        }
+    }
+
+    /// Virtual time since power-on.
+    pub fn now(&self) -> Duration {
+        self.board.get().now()
     }
 
     /// Takes what happened since the last time, oldest first.
@@ -117,95 +130,97 @@ impl System {
     }
 }
 
-/// What the lifecycle needs of the processor's node.
-fn describe(node: &Processor) -> ProcessorDescription {
-    ProcessorDescription {
-        name: node.name.clone(),
-        regions: node
-            .memory_regions
-            .iter()
-            .map(|region| MemoryRegion {
-                name: region.name.clone(),
-                address: region.address,
-                size: region.size,
-            })
-            .collect(),
-        mailboxes: node.mailboxes.keys().filter_map(|name| Mailbox::from_name(name)).collect(),
-        ..ProcessorDescription::default()
-    }
+/// What the processors of a system stand on.
+struct Ground {
+    board: SharedBoard,
+    tee: Arc<HostTee>,
+    timeline: Rc<RefCell<Timeline>>,
+    service: Option<Rc<RemoteprocService<Arc<HostTee>>>>,
+    clocks: Option<Rc<LinuxClocks>>,
 }
 
-/// The IPCC channel of each mailbox.
-fn channels(node: &Processor, board: &Description) -> Result<Vec<(Mailbox, u32)>, SystemError> {
-    let mut channels = Vec::new();
-    for (name, reference) in &node.mailboxes {
-        let Some(mailbox) = Mailbox::from_name(name) else { continue };
-        let site = board.mailbox_of(node.id).filter(|site| {
-            reference.controller_address == Some(site.registers) && reference.channel < site.channels
-        });
-        if site.is_none() {
-            return Err(SystemError::Mailbox {
-                processor: node.path.clone(),
-                name: name.clone(),
-                controller: reference.controller.clone(),
-                channel: reference.channel,
-            });
+impl Ground {
+    /// Powers the board on and boots the TEE, which gives away what is Linux's.
+    fn lay(
+        description: &Description,
+        owners: &[Ownership],
+        mut config: TeeConfig,
+        real_time: bool,
+    ) -> Result<Self, SystemError> {
+        let kept = owners.iter().filter(|one| matches!(one.owner, Owner::Tee | Owner::Nobody));
+        config.services.owned = kept.map(|one| ProcessorId(one.id)).collect();
+        let board = Board::new(description)?;
+        let tee = Arc::new(HostTee::new(board.bus().clone(), config));
+        let timeline = Rc::new(RefCell::new(Timeline::new(tee.clone(), board.bus().clone())));
+        let board = SharedBoard::new(board, real_time);
+        Ok(Self { board, tee, timeline, service: None, clocks: None })
+    }
+
+    /// Binds a processor to its loader, its mailbox and what it runs on.
+    fn processor(&mut self, node: &Node<'_>) -> Result<VirtualProcessor, SystemError> {
+        let Node { owner, processor: found, .. } = node;
+        let bus = self.board.get().bus().clone();
+        let description = bus.description();
+        let name = found.name.clone();
+        let told = Moment::DeviceTree {
+            board: description.name.clone(),
+            processor: name.clone(),
+            path: found.path.clone(),
+            id: found.id,
+            owner: *owner,
+        };
+        self.timeline.borrow_mut().push(Some(&name), told);
+        let owned = match owner {
+            Owner::Linux | Owner::LinuxThroughTee => self.linux(node, description)?,
+            Owner::Tee | Owner::Nobody => Owned::Tee(self.tee(ProcessorId(found.id))?),
+        };
+        let loader = BoardLoader::new(owned, self.board.clone(), found.id);
+        let machine = NormalWorld::new(self.board.clone(), found.id, &node.channels(description)?);
+        let mut processor = Remoteproc::new(node.describe(), loader, machine);
+        if !found.clocks.is_empty() {
+            let clocks = self.clocks(description, &found.path)?;
+            processor.provide_clocks(ProcessorClocks::new(clocks, &name));
         }
-        channels.push((mailbox, reference.channel));
-    }
-    Ok(channels)
-}
-
-/// Finds the service where Linux would: on the TEE bus, at once or once tee-supplicant runs.
-fn find_service(
-    tee: &Arc<HostTee>,
-    processor: ProcessorId,
-    timeline: &Rc<RefCell<Timeline>>,
-) -> Result<RemoteprocService<Arc<HostTee>>, SystemError> {
-    let probed = Rc::new(RefCell::new(None));
-    let mut bus = TeeBus::new(tee.clone());
-    bus.register(Box::new(RemoteprocDriver { processor, probed: probed.clone() }));
-    bus.scan(Scope::Always)?;
-    if bus.outcome(Uuid::REMOTEPROC_TA) == Outcome::WaitsForSupplicant {
-        tee.start_supplicant();
-        bus.scan(Scope::Supplicant)?;
-    }
-    for device in bus.devices() {
-        timeline.borrow_mut().push(Moment::ServiceFound { device: device.name(), scope: device.scope });
-    }
-    match probed.borrow_mut().take() {
-        Some(opened) => Ok(opened?),
-        None => Err(SystemError::NoService { uuid: Uuid::REMOTEPROC_TA }),
-    }
-}
-
-type Probed = Rc<RefCell<Option<Result<RemoteprocService<Arc<HostTee>>, ServiceError>>>>;
-
-/// The driver of the remoteproc service on the TEE bus: opens it as the kernel, which the service insists on.
-struct RemoteprocDriver {
-    processor: ProcessorId,
-    probed: Probed,
-}
-
-impl Driver<Arc<HostTee>> for RemoteprocDriver {
-    fn name(&self) -> &str {
-        "rproc-tee"
+        if !found.power_domains.is_empty() {
+            processor.provide_power_domains(ProcessorDomains::new(&self.tee));
+        }
+        let observer = self.timeline.clone();
+        processor.observe(move |_, event| {
+            observer.borrow_mut().push(Some(&name), Moment::Lifecycle(event.clone()));
+        });
+        let probed = processor.probe(AutoBoot::No);
+        // The service has no command that tells whether a processor runs: it is read off refusals.
+        self.timeline.borrow_mut().forget_refusals();
+        probed.map_err(|error| SystemError::Probe {
+            processor: found.path.clone(),
+            reason: error.to_string(),
+        })?;
+        Ok(processor)
     }
 
-    fn services(&self) -> &[Uuid] {
-        &[Uuid::REMOTEPROC_TA]
+    fn tee(&mut self, processor: ProcessorId) -> Result<TeeLoader, SystemError> {
+        let service = match &self.service {
+            Some(service) => service.clone(),
+            None => Rc::new(service::find(&self.tee, processor, &self.timeline)?),
+        };
+        self.service = Some(service.clone());
+        Ok(TeeLoader::new(service, processor))
     }
 
-    fn probe(
-        &mut self,
-        client: &Arc<HostTee>,
-        _: &Device,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let opened = RemoteprocService::open(client.clone(), Login::ReeKernel, self.processor);
-        let failed = opened.as_ref().err().map(ToString::to_string);
-        *self.probed.borrow_mut() = Some(opened);
-        failed.map_or(Ok(()), |reason| Err(reason.into()))
+    fn linux(&self, node: &Node<'_>, board: &Description) -> Result<Owned, SystemError> {
+        let memory = LinuxMemory::new(self.board.get().port(Initiator::A35NonSecure));
+        let (control, boot) = LinuxControl::new(node.processor, board, &self.tee, &memory)?;
+        Ok(Owned::Linux(Box::new(LinuxLoader::new(node.describe(), boot, memory, control))))
     }
 
-    fn remove(&mut self, _: &Arc<HostTee>, _: &Device) {}
+    fn clocks(&mut self, board: &Description, processor: &str) -> Result<Rc<LinuxClocks>, SystemError> {
+        if let Some(clocks) = &self.clocks {
+            return Ok(clocks.clone());
+        }
+        let linux = self.board.get().port(Initiator::A35NonSecure);
+        let clocks = LinuxClocks::new(self.tee.clone(), linux, board.registers.rcc).map_err(|error| {
+            SystemError::Clocks { processor: processor.to_owned(), reason: error.to_string() }
+        })?;
+        Ok(self.clocks.insert(Rc::new(clocks)).clone())
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rproc_abi::enumeration::Scope;
+use rproc_devicetree::Owner;
 
 use crate::bus::Bus;
 use crate::log::Happening;
@@ -22,6 +23,8 @@ pub enum Moment {
         path: String,
         /// Its processor id.
         id: u32,
+        /// Who loads it: the TEE or Linux.
+        owner: Owner,
     },
     /// The TEE bus has a service.
     ServiceFound {
@@ -43,6 +46,8 @@ pub enum Moment {
 pub struct Entry {
     /// Virtual time since power-on.
     pub at: Duration,
+    /// The name of the processor that it is about, where it is about one.
+    pub processor: Option<String>,
     /// What happened.
     pub moment: Moment,
 }
@@ -60,10 +65,21 @@ impl Timeline {
         Self { tee, bus, entries: Vec::new() }
     }
 
-    /// Adds a moment that happens now, behind what the other worlds did until now.
-    pub fn push(&mut self, moment: Moment) {
+    /// Adds a moment of a processor, by its name, or of none: it happens now, behind what the other worlds did until now.
+    pub fn push(&mut self, processor: Option<&str>, moment: Moment) {
         self.collect();
-        self.entries.push(Entry { at: self.bus.now(), moment });
+        self.entries.push(Entry { at: self.bus.now(), processor: processor.map(str::to_owned), moment });
+    }
+
+    /// Forgets what the TEE has refused since the last entry was added: answers to a question that has no other ones.
+    pub fn forget_refusals(&mut self) {
+        let before = self.entries.len();
+        self.collect();
+        let mut place = 0;
+        self.entries.retain(|entry| {
+            place += 1;
+            place <= before || !matches!(entry.moment, Moment::Secure(SecureEvent::Refused { .. }))
+        });
     }
 
     /// Takes everything, oldest first.
@@ -75,12 +91,23 @@ impl Timeline {
     /// Board and secure world each log in order; where both have something, time decides, and the secure world, which
     /// acts on the board, comes first.
     fn collect(&mut self) {
-        let secure = self.tee.drain_log().into_iter();
-        let secure = secure.map(|(at, event)| Entry { at, moment: Moment::Secure(event) });
-        let board = self.bus.drain_events().into_iter();
-        let board = board.map(|event| Entry { at: event.at, moment: Moment::Board(event.what) });
+        let secure = self.tee.drain_entries().into_iter().map(|entry| Entry {
+            at: entry.at,
+            processor: self.name(entry.processor.0),
+            moment: Moment::Secure(entry.event),
+        });
+        let board = self.bus.drain_events().into_iter().map(|event| Entry {
+            at: event.at,
+            processor: event.what.core().and_then(|id| self.name(id)),
+            moment: Moment::Board(event.what),
+        });
         let mut both: Vec<Entry> = secure.chain(board).collect();
         both.sort_by_key(|entry| entry.at);
         self.entries.extend(both);
+    }
+
+    /// The name of a processor.
+    fn name(&self, id: u32) -> Option<String> {
+        self.bus.description().coprocessor(id).map(|one| one.name.clone())
     }
 }

@@ -79,7 +79,18 @@ pub enum SecureEvent {
 #[derive(Clone, Debug)]
 pub struct SecureLog {
     bus: Arc<Bus>,
-    events: Arc<Mutex<Vec<(Duration, SecureEvent)>>>,
+    events: Arc<Mutex<Vec<SecureEntry>>>,
+}
+
+/// An event, when it happened and to which processor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecureEntry {
+    /// Virtual time since power-on.
+    pub at: Duration,
+    /// Whom it is about.
+    pub processor: ProcessorId,
+    /// What happened.
+    pub event: SecureEvent,
 }
 
 /// The log keeps this many events; a client that never reads it does not fill the host's memory.
@@ -92,57 +103,70 @@ impl SecureLog {
     }
 
     /// Takes what was logged, oldest first.
-    pub fn drain(&self) -> Vec<(Duration, SecureEvent)> {
+    pub fn drain(&self) -> Vec<SecureEntry> {
         std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn push(&self, event: SecureEvent) {
+    fn push(&self, processor: ProcessorId, event: SecureEvent) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() == LIMIT {
             events.remove(0);
         }
-        events.push((self.bus.now(), event));
+        events.push(SecureEntry { at: self.bus.now(), processor, event });
     }
 }
 
 impl rproc_service::Observer for SecureLog {
     fn event(&mut self, event: rproc_service::Event<'_>) {
         use rproc_service::Event;
-        self.push(match event {
+        let (processor, event) = match event {
             Event::Authenticated { processor, algorithm, key, soc, security_counter, unbound } => {
-                SecureEvent::Authenticated {
-                    processor,
-                    algorithm,
-                    key: key.copied(),
-                    soc: soc.map(str::to_owned),
-                    security_counter,
-                    unbound,
-                }
+                let (key, soc) = (key.copied(), soc.map(str::to_owned));
+                let event =
+                    SecureEvent::Authenticated { algorithm, key, soc, processor, security_counter, unbound };
+                (processor, event)
             }
-            Event::SegmentLoaded { image, index, address, file_size, memory_size, .. } => {
-                SecureEvent::SegmentLoaded { image, index, address, file_size, memory_size }
+            Event::SegmentLoaded { processor, image, index, address, file_size, memory_size } => {
+                (processor, SecureEvent::SegmentLoaded { image, index, address, file_size, memory_size })
             }
-            Event::Loaded { resource_table, derived, .. } => SecureEvent::Loaded { resource_table, derived },
-            Event::Refused { refusal, .. } => SecureEvent::Refused { refusal },
+            Event::Loaded { processor, resource_table, derived } => {
+                (processor, SecureEvent::Loaded { resource_table, derived })
+            }
+            Event::Refused { processor, refusal } => (processor, SecureEvent::Refused { refusal }),
             // The platform service tells these from closer by.
             Event::Started { .. } | Event::Stopped { .. } | Event::Released { .. } => return,
-        });
+        };
+        self.push(processor, event);
     }
 }
 
 impl rproc_platform::Observer for SecureLog {
     fn event(&mut self, event: rproc_platform::Event<'_>) {
         use rproc_platform::Event;
-        self.push(match event {
-            Event::FirewallClosed { regions, .. } => {
-                SecureEvent::FirewallClosed { regions: regions.to_vec() }
+        let (processor, event) = match event {
+            Event::FirewallClosed { processor, regions } => {
+                (processor, SecureEvent::FirewallClosed { regions: once(regions) })
             }
-            Event::Released { boot_address, .. } => SecureEvent::Released { boot_address },
-            Event::Held { .. } => SecureEvent::Held,
-            Event::Wiped { size, .. } => SecureEvent::Wiped { size },
-            Event::FirewallOpened { .. } => SecureEvent::FirewallOpened,
+            Event::Released { processor, boot_address } => {
+                (processor, SecureEvent::Released { boot_address })
+            }
+            Event::Held { processor } => (processor, SecureEvent::Held),
+            Event::Wiped { processor, size } => (processor, SecureEvent::Wiped { size }),
+            Event::FirewallOpened { processor } => (processor, SecureEvent::FirewallOpened),
             // The service passes the platform's refusals on as its own.
             Event::Refused { .. } => return,
-        });
+        };
+        self.push(processor, event);
     }
+}
+
+/// Each region once, at the first of the processor's addresses of it.
+fn once(regions: &[Region]) -> Vec<Region> {
+    let mut distinct: Vec<Region> = Vec::new();
+    for region in regions {
+        if !distinct.iter().any(|known| known.physical == region.physical && known.size == region.size) {
+            distinct.push(*region);
+        }
+    }
+    distinct
 }

@@ -6,26 +6,28 @@ use rproc_abi::{OutOfRange, SharedMemory};
 use rproc_tee::SharedBuffer;
 
 use crate::bus::Port;
+use crate::description::Description;
 
-/// First address of the DDR that Linux uses for shared buffers; inside its own memory, so its to write at any time.
-const START: u64 = 0x9000_0000;
-/// Bytes of it.
-const SIZE: u64 = 0x1000_0000;
 /// Buffers begin on a page, as Linux registers them.
 const PAGE: u64 = 4096;
 
 /// Which parts of Linux's memory are shared now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SharedHeap {
+    /// First address of the DDR that Linux uses for shared buffers; inside its own memory, so its to write at any time.
+    start: u64,
+    /// Bytes of it.
+    size: u64,
     /// By id: first address and size.
     buffers: BTreeMap<u32, (u64, usize)>,
     next: u32,
 }
 
 impl SharedHeap {
-    /// Nothing is shared.
-    pub fn new() -> Self {
-        Self::default()
+    /// Nothing of the board's DDR is shared. Buffers go to its second quarter, which is Linux's on every board.
+    pub fn of(board: &Description) -> Self {
+        let (start, size) = board.banks.last().map_or((0, 0), |ddr| (ddr.base(), ddr.size / 4));
+        Self { start: start + size, size, buffers: BTreeMap::new(), next: 0 }
     }
 
     /// Takes the first gap that is large enough; `None` when there is none.
@@ -37,14 +39,14 @@ impl SharedHeap {
             .map(|(address, size)| (*address, (*size as u64).max(1).next_multiple_of(PAGE)))
             .collect();
         taken.sort_unstable();
-        let mut address = START;
+        let mut address = self.start;
         for (start, len) in taken {
             if start - address >= wanted {
                 break;
             }
             address = start + len;
         }
-        if address.checked_add(wanted)? > START + SIZE {
+        if address.checked_add(wanted)? > self.start + self.size {
             return None;
         }
         self.next = self.next.wrapping_add(1);
@@ -111,10 +113,11 @@ impl SharedMemory for NormalMemory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boards;
 
     #[test]
     fn buffers_never_overlap_and_gaps_are_used_again() {
-        let mut heap = SharedHeap::new();
+        let mut heap = SharedHeap::of(boards::stm32mp257f_ev1());
         let sizes = [0, 1, 5000, 4096, 100_000];
         let buffers: Vec<_> = sizes.iter().map(|size| heap.allocate(*size).unwrap()).collect();
         let mut ranges: Vec<_> = buffers.iter().map(|buffer| heap.find(buffer.id).unwrap()).collect();
@@ -124,7 +127,7 @@ mod tests {
         heap.free(buffers[2].id);
         let again = heap.allocate(8000).unwrap();
         assert_eq!(heap.find(again.id).unwrap().0, gap);
-        assert!(heap.allocate(SIZE as usize + 1).is_none());
+        assert!(heap.allocate(0x1000_0000 + 1).is_none());
         assert!(heap.allocate(usize::MAX).is_none());
     }
 }

@@ -1,11 +1,13 @@
 //! The host port of the secure world: a small TEE that runs the remoteproc TA, its platform service and the SoC's own services
 //! as OP-TEE would.
 
+mod chip;
 mod counters;
 mod hardware;
 mod keys;
 mod log;
 mod memory;
+mod regions;
 mod services;
 mod soc;
 
@@ -20,8 +22,6 @@ use rproc_abi::{
 };
 use rproc_hwrng::HwrngService;
 use rproc_platform::PlatformService;
-use rproc_platform::boards::STM32MP257F_EV1_M33;
-use rproc_platform::stm32mp25::Stm32mp25;
 use rproc_service::{Access, Crypto, PlatformClient, Policy, Service};
 use rproc_tee::{MemRef, SessionId, SharedBuffer, TeeClient, TeeError};
 
@@ -30,10 +30,11 @@ use crate::bus::{Bus, Initiator, Port};
 pub use counters::Counters;
 pub use hardware::SecurePort;
 pub use keys::TrustedKeys;
-pub use log::{SecureEvent, SecureLog};
+pub use log::{SecureEntry, SecureEvent, SecureLog};
 pub use memory::{NormalMemory, SharedHeap};
 pub use services::{Presence, Services};
 
+use chip::Chip;
 use services::{Hosted, Table};
 use soc::HostEntropy;
 
@@ -49,7 +50,7 @@ pub struct TeeConfig {
     pub counters: Counters,
 }
 
-type Platform = PlatformService<SecurePort, Stm32mp25, TrustedKeys, Counters, SecureLog>;
+type Platform = PlatformService<SecurePort, Chip, TrustedKeys, Counters, SecureLog>;
 
 /// The way from the TA to the platform service, which OP-TEE's core opens to that TA alone.
 struct HostPlatform(Platform);
@@ -122,17 +123,17 @@ impl HostTee {
     pub fn new(bus: Arc<Bus>, config: TeeConfig) -> Self {
         let log = SecureLog::new(bus.clone());
         let secure = || SecurePort::new(Port::new(bus.clone(), Initiator::A35Secure));
-        let soc = Stm32mp25::new(bus.description().soc, &STM32MP257F_EV1_M33, &[]);
+        let soc = Chip::new(bus.description());
         let mut platform = PlatformService::new(secure(), soc, config.keys, config.counters, log.clone());
         let kept = keep(&mut platform, &config.services.owned);
         let remoteproc =
             Service::new(HostPlatform(platform), Access::kernel_only(), config.policy, log.clone());
-        let scmi = soc::scmi(bus.description().soc, secure(), &kept);
+        let scmi = soc::scmi(bus.description().family, secure(), &kept);
         let mut services = Table::default();
         services.add(Uuid::REMOTEPROC_TA, config.services.remoteproc, remoteproc);
         services.add(Uuid::SCMI_PTA, config.services.scmi, scmi);
         services.add(Uuid::HWRNG_PTA, config.services.hwrng, HwrngService::new(HostEntropy));
-        let heap = SharedHeap::new();
+        let heap = SharedHeap::of(bus.description());
         let inner = Inner { services, sessions: BTreeMap::new(), next_session: 1, heap };
         Self { inner: Mutex::new(inner), log, bus }
     }
@@ -144,6 +145,11 @@ impl HostTee {
 
     /// Takes what the secure world has logged, oldest first.
     pub fn drain_log(&self) -> Vec<(std::time::Duration, SecureEvent)> {
+        self.log.drain().into_iter().map(|entry| (entry.at, entry.event)).collect()
+    }
+
+    /// The same with the processor of each event.
+    pub fn drain_entries(&self) -> Vec<SecureEntry> {
         self.log.drain()
     }
 

@@ -8,6 +8,7 @@ use rproc_scmi_server::{Agent, RegisterSoc, Resource, ScmiService, Server, stm32
 
 use super::services::Hosted;
 use super::{NormalMemory, SecurePort};
+use crate::description::Family;
 
 /// Who may change what: asked with the channel of the agent.
 type Rights = Box<dyn Fn(u32, Resource) -> bool + Send>;
@@ -18,8 +19,8 @@ pub(super) type Scmi = ScmiService<RegisterSoc<SecurePort>, Rights>;
 static AGENTS: [Agent; 1] = [Agent { name: "linux" }];
 
 /// The service for a SoC, which keeps from Linux the resets of the processors that the TEE owns.
-pub(super) fn scmi(soc: &str, hardware: SecurePort, owned: &[ProcessorId]) -> Scmi {
-    let is_mp15 = soc.starts_with("stm32mp15");
+pub(super) fn scmi(family: Family, hardware: SecurePort, owned: &[ProcessorId]) -> Scmi {
+    let is_mp15 = family == Family::Stm32mp15;
     let tables = if is_mp15 { &stm32mp15::TABLES } else { &stm32mp25::TABLES };
     let resets_of = if is_mp15 { stm32mp15::resets_of } else { stm32mp25::resets_of };
     let never = if is_mp15 { &[] } else { stm32mp25::OWN_RESETS };

@@ -3,9 +3,9 @@
 #![allow(dead_code, reason = "each test binary uses the part that it needs")]
 
 use rproc_abi::ProcessorId;
-use rproc_board::boards;
 use rproc_board::system::{System, SystemConfig};
 use rproc_board::tee::{Counters, Services, TeeConfig, TrustedKeys};
+use rproc_devicetree::Tree;
 use rproc_elf::ElfFile;
 use rproc_image::{BoundResourceTable, ContainerBuilder, Target};
 use rproc_keys::{PrivateKey, development_key};
@@ -22,8 +22,13 @@ pub fn key() -> PrivateKey {
     development_key().unwrap()
 }
 
-/// Signs with everything bound.
+/// Signs for the Cortex-M33 of an STM32MP257 with everything bound.
 pub fn sign(elf: &[u8]) -> Vec<u8> {
+    sign_for(elf, ProcessorId::CORTEX_M33, "stm32mp257")
+}
+
+/// Signs with everything bound.
+pub fn sign_for(elf: &[u8], processor: ProcessorId, soc: &str) -> Vec<u8> {
     let mut key = key();
     let fingerprint = key.public_key().fingerprint();
     let file = ElfFile::parse(elf).unwrap();
@@ -39,28 +44,37 @@ pub fn sign(elf: &[u8]) -> Vec<u8> {
     let vectors = file.vector_table().unwrap().unwrap();
     builder
         .boot_address(vectors.load_address.unwrap() as u32)
-        .target(Target::new(ProcessorId::CORTEX_M33.0, "stm32mp257").unwrap())
+        .target(Target::new(processor.0, soc).unwrap())
         .security_counter(1)
         .key_fingerprint(&fingerprint)
         .bind_elf_metadata();
     builder.sign::<sha2::Sha256, _>(&mut key).unwrap().to_vec()
 }
 
+/// A strict TEE that trusts that key.
+pub fn tee() -> TeeConfig {
+    TeeConfig {
+        keys: TrustedKeys::new([key().public_key()]),
+        policy: Policy::Strict,
+        services: Services::all(),
+        counters: Counters::new(),
+    }
+}
+
 /// A system with this bundled firmware, signed, not yet booted; its TEE is strict.
 pub fn system(image: &str) -> System {
+    let [linux, secure] = [
+        &include_bytes!("../../../bindings/boards/stm32mp257f-ev1/linux.dtb")[..],
+        include_bytes!("../../../bindings/boards/stm32mp257f-ev1/secure.dtb"),
+    ];
     let mut system = System::start(SystemConfig {
-        board: boards::stm32mp257f_ev1(),
-        device_tree: include_bytes!("../../../bindings/boards/stm32mp257f-ev1/linux.dtb"),
-        processor: "m33",
-        tee: TeeConfig {
-            keys: TrustedKeys::new([key().public_key()]),
-            policy: Policy::Strict,
-            services: Services::all(),
-            counters: Counters::new(),
-        },
+        linux_tree: &Tree::parse(linux).unwrap(),
+        secure_tree: &Tree::parse(secure).unwrap(),
+        processors: &["m33"],
+        tee: tee(),
         real_time: false,
     })
     .unwrap();
-    system.processor.set_firmware(sign(&firmware(image))).unwrap();
+    system.processors[0].set_firmware(sign(&firmware(image))).unwrap();
     system
 }

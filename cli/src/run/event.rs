@@ -5,6 +5,7 @@ use rproc_abi::enumeration::Scope;
 use rproc_board::log::Happening;
 use rproc_board::system::{Entry, Moment};
 use rproc_board::tee::SecureEvent;
+use rproc_devicetree::Owner;
 use rproc_lifecycle as lifecycle;
 use serde::Serialize;
 
@@ -64,7 +65,7 @@ pub enum RunEvent {
     /// A plain ELF file was signed in memory.
     SignedInMemory { file: String, key: String, development_key: bool, boot_address: Option<u32> },
     /// The device tree was read.
-    DeviceTree { board: String, processor: String, path: String, id: u32 },
+    DeviceTree { board: String, processor: String, path: String, id: u32, owner: &'static str },
     /// The TEE bus has the service.
     Service { device: String, needs_supplicant: bool },
     /// The TEE accepted the signature.
@@ -92,6 +93,10 @@ pub enum RunEvent {
     Vring { vring: usize, region: String, address: u64, entries: u16, notify_id: u32 },
     /// The message buffers got their memory.
     Buffers { region: String, address: u64, size: u64, each_way: u16 },
+    /// Linux has put the firmware into its own processor's memory.
+    Loaded { size: u64 },
+    /// Linux has let its own processor go.
+    Started {},
     /// The processor runs.
     Released { boot_address: u64 },
     /// A line in a trace buffer.
@@ -107,11 +112,15 @@ pub enum RunEvent {
     /// The bus refused an access.
     IllegalAccess { initiator: String, address: u64, text: String },
     /// The firmware crashed.
-    Crashed { reason: String },
+    Crashed { kind: String, reason: String },
+    /// A crashed processor's memory was taken; into a file, if one was asked for.
+    Coredump { size: usize, file: Option<String> },
+    /// The processor runs again after a crash.
+    Recovered { count: u32 },
     /// The firmware was asked to shut down, and whether it answered.
     Shutdown { acknowledged: bool },
-    /// The processor was stopped.
-    Stopped {},
+    /// The processor was stopped, by who owns it.
+    Stopped { by: &'static str },
     /// The processor's memory was zeroed.
     Wiped { size: u64 },
     /// The TEE refused.
@@ -150,39 +159,62 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Who loads a processor.
+pub const TEE: &str = "tee";
+/// The same.
+pub const LINUX: &str = "linux";
+
 /// Turns the system's moments into events; remembers the names of channels.
 #[derive(Default)]
 pub struct Translator {
-    channels: Vec<lifecycle::Channel>,
+    /// With the processor whose they are.
+    channels: Vec<(Option<String>, lifecycle::Channel)>,
+    /// The processors that Linux loads.
+    linux: Vec<String>,
+    /// The file that crashed memory goes into.
+    coredump: Option<String>,
 }
 
 impl Translator {
+    /// One for a run whose crashed memory goes into this file.
+    pub fn new(coredump: Option<String>) -> Self {
+        Self { coredump, ..Self::default() }
+    }
+
     /// The event of a moment; `None` for moments that tell a person nothing new.
     pub fn event(&mut self, entry: &Entry) -> Option<RunEvent> {
         match &entry.moment {
-            Moment::DeviceTree { board, processor, path, id } => Some(RunEvent::DeviceTree {
-                board: board.clone(),
-                processor: processor.clone(),
-                path: path.clone(),
-                id: *id,
-            }),
+            Moment::DeviceTree { board, processor, path, id, owner } => {
+                if *owner != Owner::Tee {
+                    self.linux.push(processor.clone());
+                }
+                Some(RunEvent::DeviceTree {
+                    board: board.clone(),
+                    processor: processor.clone(),
+                    path: path.clone(),
+                    id: *id,
+                    owner: if *owner == Owner::Tee { TEE } else { LINUX },
+                })
+            }
             Moment::ServiceFound { device, scope } => Some(RunEvent::Service {
                 device: device.clone(),
                 needs_supplicant: *scope == Scope::Supplicant,
             }),
             Moment::Secure(event) => secure(event),
-            Moment::Lifecycle(event) => self.lifecycle(event),
+            Moment::Lifecycle(event) => self.lifecycle(entry.processor.as_deref(), event),
             Moment::Board(happening) => board(happening),
         }
     }
 
-    fn name(&self, id: lifecycle::ChannelId) -> String {
-        let channel = self.channels.iter().find(|channel| channel.id == id);
-        channel.map_or_else(|| format!("{:#x}", id.0), |channel| channel.name.clone())
+    fn name(&self, processor: Option<&str>, id: lifecycle::ChannelId) -> String {
+        let found =
+            self.channels.iter().rfind(|(whose, channel)| whose.as_deref() == processor && channel.id == id);
+        found.map_or_else(|| format!("{:#x}", id.0), |(_, channel)| channel.name.clone())
     }
 
-    fn lifecycle(&mut self, event: &lifecycle::Event) -> Option<RunEvent> {
+    fn lifecycle(&mut self, processor: Option<&str>, event: &lifecycle::Event) -> Option<RunEvent> {
         use lifecycle::Event;
+        let is_linux = processor.is_some_and(|name| self.linux.iter().any(|one| one == name));
         Some(match event {
             Event::CarveoutMatched { name, region, address, size, .. } => RunEvent::Carveout {
                 name: name.clone(),
@@ -207,23 +239,44 @@ impl Translator {
                 each_way: *each_way,
             },
             Event::ChannelAnnounced(channel) => {
-                self.channels.push(channel.clone());
+                self.channels.push((processor.map(str::to_owned), channel.clone()));
                 RunEvent::Channel { channel: channel.name.clone(), address: channel.remote, announced: true }
             }
             Event::ChannelWithdrawn(channel) => {
                 RunEvent::Channel { channel: channel.name.clone(), address: channel.remote, announced: false }
             }
             Event::MessageReceived { channel, payload, .. } => {
-                RunEvent::message(MessageDirection::Received, self.name(*channel), payload)
+                RunEvent::message(MessageDirection::Received, self.name(processor, *channel), payload)
             }
             Event::MessageSent { channel, payload, .. } => {
-                RunEvent::message(MessageDirection::Sent, self.name(*channel), payload)
+                RunEvent::message(MessageDirection::Sent, self.name(processor, *channel), payload)
             }
             Event::TraceLine { trace, line } => RunEvent::Trace { buffer: *trace, line: line.clone() },
             Event::LeaveAcknowledged { .. } => RunEvent::Shutdown { acknowledged: true },
             Event::LeaveTimedOut { .. } => RunEvent::Shutdown { acknowledged: false },
-            Event::Stopped => RunEvent::Stopped {},
-            Event::Crashed(crash) => RunEvent::Crashed { reason: crash.reason.clone() },
+            Event::Loaded { size } if is_linux => RunEvent::Loaded { size: *size },
+            Event::Started if is_linux => RunEvent::Started {},
+            Event::Stopped => RunEvent::Stopped { by: if is_linux { LINUX } else { TEE } },
+            Event::Crashed(crash) => {
+                RunEvent::Crashed { kind: crash.kind.to_string(), reason: crash.reason.clone() }
+            }
+            Event::CoredumpTaken { size } => RunEvent::Coredump { size: *size, file: self.coredump.clone() },
+            Event::Recovered { count } => RunEvent::Recovered { count: *count },
+            Event::RecoveryFailed { reason } => {
+                RunEvent::Note { text: format!("the processor does not run again: {reason}") }
+            }
+            Event::CoredumpFailed { reason } => {
+                RunEvent::Note { text: format!("the crashed memory could not be dumped: {reason}") }
+            }
+            Event::LateAcknowledgement { mailbox } => RunEvent::Note {
+                text: format!("the firmware took a {mailbox} request that had run out of time"),
+            },
+            Event::TableMoved { loaded, address } => RunEvent::Note {
+                text: format!(
+                    "the resource table is loaded to {loaded:#010x}, and the firmware reads it at {address:#010x}: it is \
+                     completed at both"
+                ),
+            },
             Event::VdevIgnored { vdev, reason, .. } => {
                 RunEvent::Note { text: format!("virtio device {vdev} stays without a driver: {reason}") }
             }

@@ -1,4 +1,4 @@
-//! What a run loads: a signed image as it is, or an ELF file signed in memory.
+//! What a run loads: a signed image as it is, or an ELF file, signed in memory for the TEE and as it is for Linux.
 
 use std::path::Path;
 
@@ -10,14 +10,11 @@ use sha2::Sha256;
 
 use super::boards::Board;
 use super::event::{RunEvent, hex};
+use super::samples::{self, Sample};
 use crate::failure::{Failure, Refused};
 use crate::input::{Input, read_key_file};
 use crate::sign::{self, Binding, Survey, TargetName, Wishes};
 
-/// The bundled sample: an RPMsg echo for the Cortex-M33.
-const SAMPLE: &[u8] = include_bytes!("../../../firmware/elf/echo-m33.elf");
-const SAMPLE_NAME: &str = "the bundled echo sample";
-const SAMPLE_SOC: &str = "stm32mp257";
 /// The largest file; half of what Linux's side of a board can share with the TEE, and far more than the processor's memory.
 const FILE_LIMIT: u64 = 128 << 20;
 
@@ -29,35 +26,41 @@ pub struct Prepared {
     pub trusted: PublicKey,
     /// What was signed here, if it was.
     pub signed: Option<RunEvent>,
+    /// It is a bundled sample that sends every message back.
+    pub echoes: bool,
 }
 
-/// Reads the file; an ELF file is signed for the board's SoC and the processor, with the key or the development key.
-pub fn prepare(
-    file: Option<&Path>,
-    key: Option<&Path>,
-    board: &Board,
-    core: &str,
-) -> Result<Prepared, Failure> {
+/// A processor that is to run something.
+pub struct Wanted<'a> {
+    /// Its name in the device tree.
+    pub core: &'a str,
+    /// Its id, where the device tree has it.
+    pub id: Option<ProcessorId>,
+    /// The file; without one a bundled sample.
+    pub file: Option<&'a Path>,
+    /// Linux loads it, unsigned.
+    pub by_linux: bool,
+    /// It is to crash.
+    pub crashes: bool,
+}
+
+/// Reads the file; an ELF file for the TEE is signed for the board's SoC and the processor, with the key or the development key.
+pub fn prepare(wanted: &Wanted<'_>, key: Option<&Path>, board: &Board) -> Result<Prepared, Failure> {
     let soc = board.description.soc;
     let key_file = key.map(read_key_file).transpose()?.map(|(bytes, _)| bytes);
-    let (name, content) = match file {
-        None if soc != SAMPLE_SOC => {
-            return Err(Failure::help(
-                format!(
-                    "{SAMPLE_NAME} is for the {SAMPLE_SOC}, and its interrupts are other ones on this board"
-                ),
-                "give a file, or run it on the board that is the default",
-            ));
+    let (name, content, echoes) = match wanted.file {
+        None => {
+            let sample = sample(wanted, soc)?;
+            (sample.name.to_owned(), sample.elf.to_vec(), sample.echoes)
         }
-        None => (SAMPLE_NAME.to_owned(), SAMPLE.to_vec()),
-        Some(path) => (path.display().to_string(), read(path)?),
+        Some(path) => (path.display().to_string(), read(path)?, false),
     };
-    if !content.starts_with(&ELF_MAGIC) {
+    if !content.starts_with(&ELF_MAGIC) || wanted.by_linux {
         let trusted = match key_file {
             Some(bytes) => PublicKey::from_file(&bytes).map_err(anyhow::Error::new)?,
             None => development_key().map_err(anyhow::Error::new)?.public_key(),
         };
-        return Ok(Prepared { container: content, trusted, signed: None });
+        return Ok(Prepared { container: content, trusted, signed: None, echoes });
     }
     let own = key_file.is_some();
     let key = match key_file {
@@ -66,7 +69,24 @@ pub fn prepare(
         })?,
         None => development_key().map_err(anyhow::Error::new)?,
     };
-    sign_in_memory(&name, &content, key, !own, soc, core)
+    let signed = sign_in_memory(&name, &content, key, !own, soc, wanted.id)?;
+    Ok(Prepared { echoes, ..signed })
+}
+
+fn sample(wanted: &Wanted<'_>, soc: &str) -> Result<Sample, Failure> {
+    let Some(sample) = wanted.id.and_then(|id| samples::of(id, wanted.crashes)) else {
+        // A processor that nobody knows gets its sentence from the device tree.
+        let any = samples::of(ProcessorId::CORTEX_M33, false);
+        return any.ok_or_else(|| Failure::help("there is no bundled sample", "give a file"));
+    };
+    if sample.soc != soc {
+        let Sample { name, soc, .. } = sample;
+        return Err(Failure::help(
+            format!("{name} is for the {soc}, and its interrupts are other ones on this board"),
+            "give a file, or run it on the board that is the default",
+        ));
+    }
+    Ok(sample)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -87,7 +107,7 @@ fn sign_in_memory(
     mut key: PrivateKey,
     development_key: bool,
     soc: &str,
-    core: &str,
+    processor: Option<ProcessorId>,
 ) -> Result<Prepared, Failure> {
     let trusted = key.public_key();
     let mut builder = ContainerBuilder::new();
@@ -95,7 +115,7 @@ fn sign_in_memory(
     let elf = ElfFile::parse(content).map_err(Refused::from)?;
     let survey = Survey::of(&[elf])?;
     // A processor of another name has no vector address to bind; the device tree decides whether it exists.
-    let target = ProcessorId::from_name(core).map(|processor| TargetName { soc: soc.to_owned(), processor });
+    let target = processor.map(|processor| TargetName { soc: soc.to_owned(), processor });
     let binding = Binding::of(Wishes { target, ..Wishes::default() }, &survey)?;
     let fingerprint = trusted.fingerprint();
     binding.apply(&mut builder, &fingerprint).map_err(anyhow::Error::new)?;
@@ -106,5 +126,5 @@ fn sign_in_memory(
         development_key,
         boot_address: binding.boot_address.as_ref().map(sign::BootAddress::address),
     };
-    Ok(Prepared { container: container.to_vec(), trusted, signed: Some(signed) })
+    Ok(Prepared { container: container.to_vec(), trusted, signed: Some(signed), echoes: false })
 }

@@ -3,6 +3,7 @@
 mod boards;
 mod event;
 mod image;
+mod samples;
 mod session;
 mod sink;
 
@@ -13,12 +14,14 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use rproc_board::system::{System, SystemConfig};
 use rproc_board::tee::{Counters, Services, TeeConfig, TrustedKeys};
+use rproc_devicetree::Owner;
 use rproc_service::Policy;
 
 pub use boards::{Board, DEFAULT as DEFAULT_BOARD};
 pub use event::Outcome;
 
 use crate::failure::Failure;
+use image::{Prepared, Wanted};
 use session::{Script, Session};
 use sink::{Format, Sink};
 
@@ -30,9 +33,16 @@ pub struct Arguments {
     /// The board
     #[arg(long, value_name = "NAME", default_value = boards::DEFAULT)]
     board: boards::Board,
-    /// The processor: its name in the device tree
-    #[arg(long, value_name = "NAME", default_value = "m33")]
-    core: String,
+    /// The processor: its name in the device tree; without it, the board's first one
+    #[arg(long, value_name = "NAME")]
+    core: Option<String>,
+    /// Run a second processor of the board at the same time: its name, and the file that it runs; without a file, the
+    /// bundled sample of that processor. May be repeated
+    #[arg(long, value_name = "NAME[=FILE]", value_parser = parse_with)]
+    with: Vec<With>,
+    /// Who owns the processor, in both device trees: the TEE, or Linux, which loads an unsigned ELF file by itself
+    #[arg(long, value_enum, default_value_t = OwnerName::Tee)]
+    owner: OwnerName,
     /// The key that the platform trusts (PEM or DER); an ELF file is signed with it, which needs the private half.
     /// Without it, the built-in development key
     #[arg(long, value_name = "FILE")]
@@ -50,6 +60,16 @@ pub struct Arguments {
     /// How many instructions the processor may execute; a host emulates a few million a second
     #[arg(long, value_name = "NUMBER", default_value_t = 250_000_000)]
     instructions: u64,
+    /// Have the firmware crash after this virtual time: the bundled samples starve their watchdog (the M0+'s does not), of any
+    /// other firmware a crash is reported to Linux, as with `crash` in its debugfs
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    crash_after: Option<Duration>,
+    /// Whether a crash is recovered from: memory dumped, firmware loaded and started anew; else a crash ends the run
+    #[arg(long, value_enum, default_value_t = Switch::Off)]
+    recovery: Switch,
+    /// Write the memory of a crashed processor to this file, an ELF core file, before it is recovered
+    #[arg(long, value_name = "FILE")]
+    coredump: Option<PathBuf>,
     /// What the TEE wants an image to bind
     #[arg(long, value_enum, default_value_t = PolicyName::Compatible)]
     policy: PolicyName,
@@ -68,6 +88,43 @@ enum PolicyName {
     Compatible,
     /// Refuse images that do not bind target, counter, ELF metadata and resource table
     Strict,
+}
+
+/// On or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    /// Yes
+    On,
+    /// No
+    Off,
+}
+
+/// Who owns a processor, as people type it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum OwnerName {
+    /// The TEE authenticates, loads and starts it
+    Tee,
+    /// Linux loads and starts it; the TEE gives the rights away at boot
+    Linux,
+}
+
+/// A further processor.
+#[derive(Clone, Debug)]
+struct With {
+    core: String,
+    file: Option<PathBuf>,
+}
+
+fn parse_with(text: &str) -> Result<With, String> {
+    let (core, file) = match text.split_once('=') {
+        Some((_, "")) => return Err("there is no file behind the =".to_owned()),
+        Some((core, file)) => (core, Some(PathBuf::from(file))),
+        None => (text, None),
+    };
+    match core {
+        "" => Err("expected a processor's name, as in m0 or m0=m0.elf".to_owned()),
+        core => Ok(With { core: core.to_owned(), file }),
+    }
 }
 
 /// A message that fits the buffers of RPMsg: 512 bytes less a header of 16.
@@ -110,46 +167,84 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
 }
 
 fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, Failure> {
-    let image = image::prepare(
-        arguments.file.as_deref(),
-        arguments.key.as_deref(),
-        &arguments.board,
-        &arguments.core,
-    )?;
-    if let Some(signed) = &image.signed {
-        sink.emit(Duration::ZERO, signed)?;
+    let board = &arguments.board;
+    if arguments.coredump.is_some() && arguments.recovery == Switch::Off {
+        return Err(Failure::help(
+            "a crashed processor's memory is dumped when it is recovered, and --recovery is off",
+            "give --recovery on with --coredump",
+        ));
+    }
+    let core = arguments.core.as_deref().unwrap_or_else(|| board.first_core());
+    let owner = match arguments.owner {
+        OwnerName::Tee => Owner::Tee,
+        OwnerName::Linux => Owner::LinuxThroughTee,
+    };
+    let trees = board.trees(core, owner)?;
+    let first = Wanted {
+        core,
+        id: trees.id(core),
+        file: arguments.file.as_deref(),
+        by_linux: owner != Owner::Tee,
+        crashes: arguments.crash_after.is_some(),
+    };
+    let others = arguments.with.iter().map(|with| Wanted {
+        core: &with.core,
+        id: trees.id(&with.core),
+        file: with.file.as_deref(),
+        by_linux: false,
+        crashes: false,
+    });
+    let wanted: Vec<Wanted<'_>> = std::iter::once(first).chain(others).collect();
+    if wanted.len() > 1 {
+        sink.name_cores();
+    }
+    let mut images: Vec<Prepared> = Vec::new();
+    for one in &wanted {
+        let image = image::prepare(one, arguments.key.as_deref(), board)?;
+        if let Some(signed) = &image.signed {
+            sink.emit(Duration::ZERO, Some(one.core), signed)?;
+        }
+        images.push(image);
     }
     let policy = match arguments.policy {
         PolicyName::Compatible => Policy::Compatible,
         PolicyName::Strict => Policy::Strict,
     };
     let tee = TeeConfig {
-        keys: TrustedKeys::new([image.trusted]),
+        keys: TrustedKeys::new(images.iter().map(|image| image.trusted.clone())),
         policy,
         services: Services::all(),
         counters: Counters::new(),
     };
+    let processors: Vec<&str> = wanted.iter().map(|one| one.core).collect();
     let system = System::start(SystemConfig {
-        board: arguments.board.description,
-        device_tree: arguments.board.device_tree,
-        processor: &arguments.core,
+        linux_tree: &trees.linux,
+        secure_tree: &trees.secure,
+        processors: &processors,
         tee,
         real_time: arguments.real_time,
     })
     .map_err(anyhow::Error::new)?;
+    let echoes = images.first().is_some_and(|image| image.echoes);
     let mut script = Script {
+        firmware: images.into_iter().map(|image| image.container).collect(),
         sends: arguments.send.iter().cloned().collect(),
         expects: arguments.expect.clone(),
         timeout: arguments.timeout,
         instructions: arguments.instructions,
+        crash_after: arguments.crash_after,
+        recovery: arguments.recovery == Switch::On,
+        coredump: arguments.coredump.clone(),
+        again: None,
     };
     // The bundled sample is an echo: without other wishes it shows that.
-    if arguments.file.is_none() && script.sends.is_empty() && script.expects.is_empty() {
+    if echoes && script.sends.is_empty() && script.expects.is_empty() {
         let greeting = "hello from Linux";
         script.sends.push_back(greeting.to_owned());
         script.expects.push(greeting.to_owned());
+        script.again = Some("hello again".to_owned());
     }
-    Ok(Session::new(system, sink, script).run(image.container)?)
+    Ok(Session::new(system, sink, script).run()?)
 }
 
 #[cfg(test)]

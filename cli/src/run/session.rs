@@ -1,29 +1,43 @@
-//! One run: boot, talk, listen, stop; and what that amounts to.
+//! One run: boot, talk, listen, crash on order, stop; and what that amounts to.
 
 use std::collections::VecDeque;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
-use rproc_board::system::System;
-use rproc_lifecycle::{ChannelId, Error, Event};
-use rproc_tee::ServiceError;
+use anyhow::{Context as _, Result};
+use rproc_board::system::{LoaderError, System};
+use rproc_lifecycle::{ChannelId, Crash, CrashKind, Error, Event};
 
 use super::event::{Outcome, RunEvent, Translator};
 use super::sink::Sink;
 
-/// What the run is for.
-#[derive(Clone, Debug)]
+/// What the run is for. All of it but `firmware` is about the first processor.
+#[derive(Debug)]
 pub struct Script {
+    /// The firmware of each processor of the system, in its order.
+    pub firmware: Vec<Vec<u8>>,
     /// Messages to send, one after the other, to the first channel.
     pub sends: VecDeque<String>,
     /// What the firmware must say, in messages, trace or UART lines.
     pub expects: Vec<String>,
     /// How long all of it may take in virtual time.
     pub timeout: Duration,
-    /// How many instructions the processor may execute for it.
+    /// How many instructions the processors may execute for it.
     pub instructions: u64,
+    /// When the firmware is to crash, after its start.
+    pub crash_after: Option<Duration>,
+    /// Whether a crash is recovered from; else it ends the run.
+    pub recovery: bool,
+    /// Where the memory of a crashed processor goes.
+    pub coredump: Option<PathBuf>,
+    /// What an echo is asked again after an ordered crash.
+    pub again: Option<String>,
 }
+
+/// The channel of firmware that obeys orders, and the order that has its watchdog bite.
+const OBEYING: &str = "rproc-obey";
+const STARVE: &str = "starve";
 
 /// Virtual time passes in steps of this size between two looks at trace buffers and limits.
 const STEP: Duration = Duration::from_millis(1);
@@ -31,6 +45,17 @@ const STEP: Duration = Duration::from_millis(1);
 const ANSWER_LIMIT: Duration = Duration::from_millis(100);
 /// What firmware that has used up its instructions gets on top to answer the shutdown request; about a second of the host's.
 const FAREWELL_INSTRUCTIONS: u64 = 4_000_000;
+
+/// How far an ordered crash has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ordered {
+    /// There is none, or it is over.
+    Done,
+    /// It is to come at this time.
+    At(Duration),
+    /// The order is given.
+    Given,
+}
 
 /// A run in progress.
 pub struct Session<'a, W: Write> {
@@ -42,73 +67,118 @@ pub struct Session<'a, W: Write> {
     /// When the last message was sent that has no answer yet.
     unanswered: Option<Duration>,
     crash: Option<String>,
+    ordered: Ordered,
 }
+
+/// The place of the processor that the script is about.
+const MAIN: usize = 0;
 
 impl<'a, W: Write> Session<'a, W> {
     /// A run of this script on this system.
     pub fn new(system: System, sink: &'a mut Sink<W>, script: Script) -> Self {
-        let translator = Translator::default();
-        Self { system, sink, translator, script, channel: None, unanswered: None, crash: None }
+        let coredump = script.coredump.as_ref().map(|file| file.display().to_string());
+        Self {
+            system,
+            sink,
+            translator: Translator::new(coredump),
+            script,
+            channel: None,
+            unanswered: None,
+            crash: None,
+            ordered: Ordered::Done,
+        }
     }
 
     /// Boots the firmware, follows the script, stops; gives how it ended.
-    pub fn run(mut self, firmware: Vec<u8>) -> Result<Outcome> {
+    pub fn run(mut self) -> Result<Outcome> {
         self.report()?;
-        // A crash is the result that a person wants to see, not something to recover from.
-        self.system.processor.set_recovery(false);
-        let (outcome, reason) = match self.system.processor.set_firmware(firmware) {
-            Err(error) => (Outcome::Failed, error.to_string()),
-            Ok(()) => match self.system.processor.boot() {
-                Ok(()) => self.follow()?,
-                Err(error) => self.boot_failed(&error),
-            },
+        let (outcome, reason) = match self.boot() {
+            Ok(()) => self.follow()?,
+            Err((place, error)) => {
+                let failed = self.boot_failed(place, &error);
+                self.shut_down();
+                failed
+            }
         };
         self.report()?;
         let (now, exit_code) = (self.now(), outcome.exit_code());
-        self.sink.emit(now, &RunEvent::Finished { outcome, exit_code, reason })?;
+        self.sink.emit(now, None, &RunEvent::Finished { outcome, exit_code, reason })?;
         Ok(outcome)
     }
 
+    /// Boots every processor; else which one failed.
+    fn boot(&mut self) -> Result<(), (usize, Error<LoaderError>)> {
+        let firmware = std::mem::take(&mut self.script.firmware);
+        for ((place, processor), firmware) in self.system.processors.iter_mut().enumerate().zip(firmware) {
+            processor.set_recovery(self.script.recovery);
+            let booted = processor.set_firmware(firmware).and_then(|()| processor.boot());
+            booted.map_err(|error| (place, error))?;
+        }
+        Ok(())
+    }
+
+    /// Shuts down whatever is up, the first processor last; gives the error of that one.
+    fn shut_down(&mut self) -> Option<String> {
+        let mut failed = None;
+        for processor in self.system.processors.iter_mut().rev().filter(|one| one.power() > 0) {
+            failed = processor.shutdown().err().map(|error| error.to_string());
+        }
+        failed
+    }
+
     fn now(&self) -> Duration {
-        rproc_lifecycle::Machine::now(self.system.processor.machine())
+        self.system.now()
+    }
+
+    fn name(&self, place: usize) -> String {
+        self.system.processors.get(place).map_or_else(String::new, |one| one.description().name.clone())
+    }
+
+    /// Tells something about the first processor that happens now.
+    fn tell(&mut self, event: &RunEvent) -> Result<()> {
+        let (now, name) = (self.now(), self.name(MAIN));
+        self.sink.emit(now, Some(&name), event)
     }
 
     /// Writes what has happened since the last time.
     fn report(&mut self) -> Result<()> {
         for entry in self.system.drain() {
             if let Some(event) = self.translator.event(&entry) {
-                self.sink.emit(entry.at, &event)?;
+                self.sink.emit(entry.at, entry.processor.as_deref(), &event)?;
             }
         }
-        let now = self.now();
         let (heard, left) =
             std::mem::take(&mut self.script.expects).into_iter().partition(|text| self.sink.has_heard(text));
         self.script.expects = left;
         for text in <Vec<String>>::from_iter(heard) {
-            self.sink.emit(now, &RunEvent::Expected { text })?;
+            self.tell(&RunEvent::Expected { text })?;
         }
         Ok(())
     }
 
-    fn boot_failed(&self, error: &Error<ServiceError>) -> (Outcome, String) {
-        match error {
-            Error::Load(service) | Error::Start(service) | Error::TableLocation(service) => {
-                let reason = service
-                    .refusal
-                    .map_or_else(|| service.to_string(), |refusal| refusal.reason.sentence().to_owned());
-                (Outcome::Refused, reason)
+    fn boot_failed(&self, place: usize, error: &Error<LoaderError>) -> (Outcome, String) {
+        let (outcome, reason) = match error {
+            Error::Load(loader) | Error::Start(loader) | Error::TableLocation(loader) => {
+                let sentence = |refusal: &rproc_abi::Refusal| refusal.reason.sentence().to_owned();
+                (Outcome::Refused, loader.refusal().map_or_else(|| loader.to_string(), sentence))
             }
             other => (Outcome::Failed, other.to_string()),
-        }
+        };
+        let several = self.system.processors.len() > 1;
+        (outcome, if several { format!("{}: {reason}", self.name(place)) } else { reason })
     }
 
     /// From the boot to the stop.
     fn follow(&mut self) -> Result<(Outcome, String)> {
         let asked = !self.script.sends.is_empty() || !self.script.expects.is_empty();
+        let asked = asked || (self.script.crash_after.is_some() && self.script.recovery);
         let start = self.now();
         let end = start.saturating_add(self.script.timeout);
         let instructions = self.script.instructions;
-        self.system.processor.machine_mut().limit_instructions(instructions);
+        if let Some(after) = self.script.crash_after {
+            self.ordered = Ordered::At(start.saturating_add(after));
+        }
+        self.system.board.limit_instructions(instructions);
         let verdict = loop {
             self.report()?;
             if let Some(reason) = self.crash.take() {
@@ -127,43 +197,88 @@ impl<'a, W: Write> Session<'a, W> {
                 );
                 break (if asked { Outcome::Failed } else { Outcome::Done }, reason);
             }
-            if let Some(reason) = self.send_next() {
+            let ordered = self.order_crash()?;
+            if let Some(reason) = ordered.or_else(|| self.send_next()) {
                 break (Outcome::Failed, reason);
             }
             let limit = end.saturating_sub(self.now()).min(STEP);
-            let events = self.system.processor.wait(limit);
-            self.take(&events);
+            for (place, event) in self.system.wait(limit) {
+                self.take(place, &event)?;
+            }
         };
         let farewell = self.spent().saturating_add(FAREWELL_INSTRUCTIONS);
-        self.system.processor.machine_mut().limit_instructions(farewell);
-        let stopped = self.system.processor.shutdown();
+        self.system.board.limit_instructions(farewell);
+        let stopped = self.shut_down();
         self.report()?;
         Ok(match (verdict, stopped) {
-            ((Outcome::Done, _), Err(error)) => (Outcome::Failed, error.to_string()),
+            ((Outcome::Done, _), Some(error)) => (Outcome::Failed, error),
             (verdict, _) => verdict,
         })
     }
 
     /// Instructions executed so far.
     fn spent(&self) -> u64 {
-        self.system.processor.machine().board().instructions()
+        self.system.board.get().instructions()
     }
 
-    fn take(&mut self, events: &[Event]) {
-        for event in events {
-            match event {
-                Event::ChannelAnnounced(channel) if self.channel.is_none() => {
-                    self.channel = Some(channel.id);
-                }
-                Event::MessageReceived { .. } => self.unanswered = None,
-                Event::Crashed(_) => self.crash = Some("the firmware crashed".to_owned()),
-                _ => {}
-            }
+    /// Has the firmware crash when its time has come. Firmware that obeys orders is told to starve its watchdog; of any other the
+    /// driver is told that it has crashed, as by `crash` in Linux's debugfs. Gives why it could not.
+    fn order_crash(&mut self) -> Result<Option<String>> {
+        if !matches!(self.ordered, Ordered::At(at) if self.now() >= at) {
+            return Ok(None);
         }
+        self.ordered = Ordered::Given;
+        let Some(processor) = self.system.processors.get_mut(MAIN) else { return Ok(None) };
+        if let Some(channel) = processor.channel(OBEYING).map(|channel| channel.id) {
+            let sent = processor.send(channel, STARVE.as_bytes(), self.script.timeout);
+            return Ok(sent.err().map(|error| format!("the order to crash could not be sent: {error}")));
+        }
+        let id = processor.machine().processor();
+        let reason = "reported by --crash-after; the firmware itself has not failed".to_owned();
+        self.system.board.report_crash(id, Crash { kind: CrashKind::FatalError, reason });
+        Ok(None)
+    }
+
+    fn take(&mut self, place: usize, event: &Event) -> Result<()> {
+        match event {
+            Event::CoredumpTaken { .. } => return self.dump(place),
+            Event::Crashed(_) if !self.script.recovery => {
+                let several = self.system.processors.len() > 1;
+                let whose = if several { format!(" of {}", self.name(place)) } else { String::new() };
+                self.crash = Some(format!("the firmware{whose} crashed"));
+            }
+            Event::RecoveryFailed { reason } => {
+                self.crash = Some(format!("the firmware crashed, and does not run again: {reason}"));
+            }
+            _ if place != MAIN => {}
+            Event::ChannelAnnounced(channel) if self.channel.is_none() => self.channel = Some(channel.id),
+            Event::MessageReceived { .. } => self.unanswered = None,
+            Event::Crashed(_) => {
+                self.channel = None;
+                self.unanswered = None;
+            }
+            Event::Recovered { .. } if self.ordered == Ordered::Given => {
+                self.ordered = Ordered::Done;
+                if let Some(text) = self.script.again.take() {
+                    self.script.sends.push_back(text.clone());
+                    self.script.expects.push(text);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Keeps a crashed processor's memory.
+    fn dump(&self, place: usize) -> Result<()> {
+        let dump = self.system.processors.get(place).and_then(|processor| processor.coredump());
+        let (Some(path), Some(dump)) = (&self.script.coredump, dump) else { return Ok(()) };
+        std::fs::write(path, dump).with_context(|| format!("cannot write {}", path.display()))
     }
 
     fn is_complete(&self) -> bool {
-        self.script.sends.is_empty() && self.script.expects.is_empty() && !self.waits_for_answer()
+        let said = self.script.sends.is_empty() && self.script.expects.is_empty();
+        said && self.ordered == Ordered::Done && !self.waits_for_answer()
     }
 
     fn waits_for_answer(&self) -> bool {
@@ -173,12 +288,13 @@ impl<'a, W: Write> Session<'a, W> {
     /// Sends the next message when there is a channel and the last one was answered. Gives why it could not.
     fn send_next(&mut self) -> Option<String> {
         let channel = self.channel?;
-        if self.waits_for_answer() {
+        if self.waits_for_answer() || self.ordered == Ordered::Given {
             return None;
         }
         let text = self.script.sends.pop_front()?;
         self.unanswered = Some(self.now());
-        let sent = self.system.processor.send(channel, text.as_bytes(), self.script.timeout);
+        let processor = self.system.processors.get_mut(MAIN)?;
+        let sent = processor.send(channel, text.as_bytes(), self.script.timeout);
         sent.err().map(|error| format!("{text:?} could not be sent: {error}"))
     }
 
@@ -186,6 +302,9 @@ impl<'a, W: Write> Session<'a, W> {
         let limit = self.script.timeout;
         if !asked {
             return (Outcome::Done, format!("ran for {limit:?}"));
+        }
+        if self.ordered == Ordered::Given {
+            return (Outcome::Failed, format!("the firmware did not crash and recover within {limit:?}"));
         }
         if let Some(text) = self.script.expects.first() {
             return (Outcome::Failed, format!("the firmware did not say {text:?} within {limit:?}"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-use super::event::{MessageDirection, Outcome, RunEvent};
+use super::event::{LINUX, MessageDirection, Outcome, RunEvent, TEE};
 use crate::failure::{Failure, Refused};
 
 /// Who reads the output.
@@ -24,6 +24,8 @@ pub struct Sink<W: Write> {
     format: Format,
     /// The reader has seen enough, as `head` does; the run goes on for its exit code.
     closed: bool,
+    /// People are told whose each event is.
+    names: bool,
     /// The text of every event so far that firmware produced, for `--expect`.
     heard: Vec<String>,
 }
@@ -31,6 +33,8 @@ pub struct Sink<W: Write> {
 #[derive(Serialize)]
 struct Line<'a> {
     at_us: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    core: Option<&'a str>,
     #[serde(flatten)]
     event: &'a RunEvent,
 }
@@ -38,11 +42,16 @@ struct Line<'a> {
 impl<W: Write> Sink<W> {
     /// A sink.
     pub fn new(out: W, format: Format) -> Self {
-        Self { out, format, closed: false, heard: Vec::new() }
+        Self { out, format, closed: false, names: false, heard: Vec::new() }
     }
 
-    /// Writes one event that happened at this virtual time.
-    pub fn emit(&mut self, at: Duration, event: &RunEvent) -> Result<()> {
+    /// From now on people are told whose each event is, too: several processors run.
+    pub fn name_cores(&mut self) {
+        self.names = true;
+    }
+
+    /// Writes one event that happened at this virtual time, to this processor, if it is about one.
+    pub fn emit(&mut self, at: Duration, core: Option<&str>, event: &RunEvent) -> Result<()> {
         match event {
             RunEvent::Trace { line, .. } | RunEvent::Uart { line, .. } => self.heard.push(line.clone()),
             RunEvent::Rpmsg { direction: MessageDirection::Received, text: Some(text), .. } => {
@@ -51,8 +60,8 @@ impl<W: Write> Sink<W> {
             _ => {}
         }
         let mut text = match self.format {
-            Format::Json => serde_json::to_string(&Line { at_us: at.as_micros() as u64, event })?,
-            Format::Timeline => timeline(at, event),
+            Format::Json => serde_json::to_string(&Line { at_us: at.as_micros() as u64, core, event })?,
+            Format::Timeline => timeline(at, core.filter(|_| self.names), event),
         };
         text.push('\n');
         if self.closed {
@@ -70,13 +79,13 @@ impl<W: Write> Sink<W> {
         let (outcome, reason) = match failure {
             Failure::Refused(refused) => {
                 let (refused, tee_result) = (refused.clone(), None);
-                self.emit(Duration::ZERO, &RunEvent::Refused { refused: refused.clone(), tee_result })?;
+                self.emit(Duration::ZERO, None, &RunEvent::Refused { refused: refused.clone(), tee_result })?;
                 (Outcome::Refused, refused.sentence)
             }
             Failure::Trouble { error, .. } => (Outcome::Error, format!("{error:#}")),
         };
         let exit_code = failure.exit_code();
-        self.emit(Duration::ZERO, &RunEvent::Finished { outcome, exit_code, reason })
+        self.emit(Duration::ZERO, None, &RunEvent::Finished { outcome, exit_code, reason })
     }
 
     /// Whether the firmware has said this, as a part of a line or message.
@@ -86,8 +95,9 @@ impl<W: Write> Sink<W> {
 }
 
 /// One event for a person; what does not fit a line is indented below it.
-fn timeline(at: Duration, event: &RunEvent) -> String {
+fn timeline(at: Duration, core: Option<&str>, event: &RunEvent) -> String {
     let (world, text) = sentence(event);
+    let text = core.map_or_else(String::new, |core| format!("{core}: ")) + &text;
     let text = text.replace('\n', &format!("\n{:25}", ""));
     format!("{:>11.6} s  {world:<10}{text}", at.as_secs_f64())
 }
@@ -95,17 +105,20 @@ fn timeline(at: Duration, event: &RunEvent) -> String {
 /// Who did it, and what in words.
 fn sentence(event: &RunEvent) -> (&'static str, String) {
     const HOST: &str = "rproc";
-    const LINUX: &str = "linux";
-    const TEE: &str = "tee";
     match event {
         RunEvent::SignedInMemory { file, key, development_key, boot_address } => {
             let whose = if *development_key { "the built-in development key" } else { "your key" };
             let boot = boot_address.map_or_else(String::new, |address| format!(", boots at {address:#010x}"));
             (HOST, format!("signed {file} in memory with {whose} {}{boot}", short(key)))
         }
-        RunEvent::DeviceTree { board, processor, path, id } => {
-            (LINUX, format!("device tree of {board} read: {processor} is {path}, processor id {id}"))
+        RunEvent::DeviceTree { board, processor, path, id, owner } => {
+            let owner = if *owner == LINUX { ", which Linux loads" } else { "" };
+            (LINUX, format!("device tree of {board} read: {processor} is {path}, processor id {id}{owner}"))
         }
+        RunEvent::Loaded { size } => {
+            (LINUX, format!("ELF file of {size} bytes checked and loaded, unsigned"))
+        }
+        RunEvent::Started {} => (LINUX, "processor started by its non-secure resets".to_owned()),
         RunEvent::Service { device, needs_supplicant } => {
             let when = if *needs_supplicant { ", once tee-supplicant runs" } else { "" };
             (LINUX, format!("TEE service found on the bus: {device}{when}"))
@@ -181,14 +194,24 @@ fn sentence(event: &RunEvent) -> (&'static str, String) {
         }
         RunEvent::Note { text } => (HOST, format!("note: {text}")),
         RunEvent::IllegalAccess { text, .. } => ("board", format!("illegal access: {text}")),
-        RunEvent::Crashed { reason } => ("board", format!("the processor crashed: {reason}")),
+        RunEvent::Crashed { kind, reason } if kind == "watchdog" => {
+            ("board", format!("the processor crashed, says its watchdog: {reason}"))
+        }
+        RunEvent::Crashed { reason, .. } => ("board", format!("the processor crashed: {reason}")),
+        RunEvent::Coredump { size, file } => {
+            let file = file.as_ref().map_or_else(String::new, |file| format!(" into {file}"));
+            (LINUX, format!("memory dumped: {size} bytes{file}"))
+        }
+        RunEvent::Recovered { count } => {
+            (LINUX, format!("recovered: the processor runs again, {count} so far"))
+        }
         RunEvent::Shutdown { acknowledged: true } => {
             (LINUX, "shutdown requested, firmware acknowledged".to_owned())
         }
         RunEvent::Shutdown { acknowledged: false } => {
             (LINUX, "shutdown requested, firmware did not answer".to_owned())
         }
-        RunEvent::Stopped {} => (TEE, "processor stopped".to_owned()),
+        RunEvent::Stopped { by } => (by, "processor stopped".to_owned()),
         RunEvent::Wiped { size } => (TEE, format!("memory wiped: {size} bytes")),
         RunEvent::Refused { refused, tee_result } => {
             let Refused { reason, sentence, expected, found, place, next_step } = refused;

@@ -1,33 +1,37 @@
 //! Clocks of the STM32MP25 near its Cortex-M0+ (Linux `dt-bindings/clock/st,stm32mp25-rcc.h`, `stm32mp25_rcc.h`).
 //!
 //! Bus and kernel clock of a peripheral have one gate, bit 1 of its `RCC_…CFGR`. Mainline's numbers end at 343; the
-//! proposal's node names clocks that have none there, and those from 344 on are ours. That bit 3 lets a peripheral run on in
-//! autonomous mode is known of `RCC_C3CFGR` and taken to be the same in its neighbours.
+//! proposal's node names clocks that have none there, and those above are of ST's own `st,stm32mp25-rcc.h`, as the trees of
+//! `bindings/boards` have them. That bit 3 lets a peripheral run on in autonomous mode is known of `RCC_C3CFGR` and taken to be
+//! the same in its neighbours.
 
 use crate::RccClock;
 
-/// The first number that mainline does not give.
-pub const OURS: u32 = 344;
 /// LPTIM3 in autonomous mode (`CK_LPTIM3_AM`).
-pub const LPTIM3_AM: u32 = OURS;
+pub const LPTIM3_AM: u32 = 368;
 /// LPUART1 in autonomous mode (`CK_LPUART1_AM`).
-pub const LPUART1_AM: u32 = OURS + 1;
+pub const LPUART1_AM: u32 = 371;
 /// The Cortex-M0+ in autonomous mode (`CK_CPU3_AM`). This one and the rest are bits of `RCC_C3CFGR`, which Linux may write
 /// only where the TEE has given the Cortex-M0+ away.
-pub const CPU3_AM: u32 = OURS + 2;
+pub const CPU3_AM: u32 = 362;
 /// The Cortex-M0+ (`CK_CPU3`).
-pub const CPU3: u32 = OURS + 3;
+pub const CPU3: u32 = 349;
 /// LPUART1 for the Cortex-M0+ (`CK_LPUART1_C3`).
-pub const LPUART1_C3: u32 = OURS + 4;
+pub const LPUART1_C3: u32 = 358;
 /// GPIO port Z for the Cortex-M0+ (`CK_GPIOZ_C3`).
-pub const GPIOZ_C3: u32 = OURS + 5;
+pub const GPIOZ_C3: u32 = 351;
 /// LPTIM3 for the Cortex-M0+ (`CK_LPTIM3_C3`).
-pub const LPTIM3_C3: u32 = OURS + 6;
+pub const LPTIM3_C3: u32 = 355;
 
 const C3CFGR: u32 = 0x490;
 
 const fn gate(number: u32, name: &'static str, offset: u32, bit: u8) -> RccClock {
     RccClock { number, name, offset, bit }
+}
+
+/// Whether a clock is a bit of `RCC_C3CFGR`, which is the Cortex-M0+'s owner's: the TEE's where the TEE has not given it away.
+pub const fn is_of_the_m0(number: u32) -> bool {
+    matches!(number, CPU3_AM | CPU3 | LPUART1_C3 | GPIOZ_C3 | LPTIM3_C3)
 }
 
 /// The table for [`crate::RccClocks`].

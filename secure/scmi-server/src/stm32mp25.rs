@@ -27,10 +27,10 @@ pub const IPCC1: u32 = 105;
 /// Clock of the mailbox to the Cortex-M0+.
 pub const IPCC2: u32 = 106;
 /// GPIO port Z in autonomous mode. The proposal names it (`CK_SCMI_GPIOZ_AM`) and mainline, whose numbers end at 122, has
-/// none for it: the number is ours.
-pub const GPIOZ_AM: u32 = 123;
-/// The mailbox to the Cortex-M0+ in autonomous mode (`CK_SCMI_IPCC2_AM`); the number is ours.
-pub const IPCC2_AM: u32 = 124;
+/// none for it: the number is of ST's own `st,stm32mp25-rcc.h`.
+pub const GPIOZ_AM: u32 = 128;
+/// The mailbox to the Cortex-M0+ in autonomous mode (`CK_SCMI_IPCC2_AM`), numbered as the one above.
+pub const IPCC2_AM: u32 = 129;
 
 /// The power domain that the proposal's Cortex-M33 node names "default". Both numbers are ours.
 pub const CLUSTER: u32 = 0;

@@ -37,6 +37,16 @@ fn line_of(family: Family, watchdog: &WatchdogSite) -> Option<u8> {
     }
 }
 
+/// The controller (physical address of its registers) and the line that tell the A side of a watchdog's reset.
+pub fn watchdog_line(description: &Description, watchdog: &WatchdogSite) -> Option<(u64, u8)> {
+    let [first, second] = description.registers.exti;
+    let controller = match description.family {
+        Family::Stm32mp15 => first,
+        Family::Stm32mp25 => second,
+    };
+    Some((controller?, line_of(description.family, watchdog)?))
+}
+
 /// The blocks of a board that come one by one from its description, at power-on.
 pub fn plugged(description: &Description) -> Vec<Plugged> {
     let mut blocks = Vec::new();
