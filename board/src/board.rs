@@ -304,10 +304,9 @@ impl Board {
             if now >= end {
                 return Wake::Deadline;
             }
-            let sleeping = self.sleeping();
-            let barrier = self.barrier(now, event.unwrap_or(u64::MAX).min(end), quiet, &sleeping);
+            let barrier = self.barrier(now, event.unwrap_or(u64::MAX).min(end), quiet);
             let before: Vec<u64> = self.slots.iter().map(|slot| slot.core.activity()).collect();
-            let whole = self.round(now, barrier, &sleeping);
+            let whole = self.round(now, barrier);
             quiet = whole && self.is_quiet(&before);
             if quiet && event.is_none() && self.timers().next().is_none() {
                 // Another thread may have had something to say in the meantime.
@@ -321,21 +320,15 @@ impl Board {
         }
     }
 
-    /// Which slots have a core that sleeps. Looked at once a round, which treats a core that is woken meanwhile as asleep.
-    fn sleeping(&self) -> Vec<bool> {
-        let slots = self.slots.iter().enumerate();
-        slots.map(|(index, slot)| slot.runs() && slot.sleeps(index, &self.bus)).collect()
-    }
-
     /// Where the next round ends: at `latest`, or before, so that cores that run together stay together.
-    fn barrier(&self, now: u64, latest: u64, quiet: bool, sleeping: &[bool]) -> u64 {
-        let running = self.slots.iter().filter(|slot| slot.runs()).count();
-        if running < 2 {
+    fn barrier(&self, now: u64, latest: u64, quiet: bool) -> u64 {
+        let running = || self.slots.iter().enumerate().filter(|(_, slot)| slot.runs());
+        if running().count() < 2 {
             return latest;
         }
         let timers = self.timers().min().unwrap_or(u64::MAX);
         let latest = latest.min(timers.max(now + 1));
-        let awake = running - sleeping.iter().filter(|sleeps| **sleeps).count();
+        let awake = running().filter(|(index, slot)| !slot.sleeps(*index, &self.bus)).count();
         if quiet || awake < 2 { latest } else { latest.min(now.saturating_add(QUANTUM)) }
     }
 
@@ -349,10 +342,10 @@ impl Board {
 
     /// Lets every running core come to `barrier`, or to the moment at which one of them wants attention. Whether all came to the
     /// barrier.
-    fn round(&mut self, now: u64, barrier: u64, sleeping: &[bool]) -> bool {
+    fn round(&mut self, now: u64, barrier: u64) -> bool {
         let mut moment = barrier;
-        for (slot, sleeps) in self.slots.iter_mut().zip(sleeping) {
-            if *sleeps || !slot.runs() || slot.time >= moment {
+        for slot in &mut self.slots {
+            if !slot.runs() || slot.time >= moment {
                 continue;
             }
             match run_slice(&self.bus, slot, moment) {
@@ -367,7 +360,7 @@ impl Board {
                 }
             }
         }
-        // Who sleeps comes last, when it is known how far: an interrupt that one of the others has raised is taken from there on.
+        // Who sleeps sleeps on, now that it is known how far: an interrupt that one of the others has raised is taken from there on.
         for slot in self.slots.iter_mut().filter(|slot| slot.runs() && slot.time < moment) {
             slot.sleep_until(&self.bus, moment);
         }

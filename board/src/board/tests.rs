@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "other tests use the other programs")]
 mod assembly;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use assembly::Program;
 
 use super::*;
@@ -261,4 +263,27 @@ fn what_a_block_sets_off_keeps_the_cores_together() {
     assert!((1_700_000..1_701_000).contains(&rung) && later < ENTRY, "{rung} ns, {later} ns");
     let seen = secure.read32(SEEN).unwrap() - rung;
     assert!((later..21_000).contains(&seen), "{seen} ns");
+}
+
+/// Drives an input of the M0+ to another level whenever it is looked at.
+#[derive(Debug, Default)]
+struct Flutter(AtomicBool);
+
+impl Peripheral for Flutter {
+    fn read(&mut self, _: u32, _: Access) -> u32 {
+        0
+    }
+
+    fn write(&mut self, _: u32, _: RegisterWrite, _: Access) {}
+
+    fn lines(&self, drive: &mut dyn FnMut(Line, bool)) {
+        drive(Line::Nvic { coprocessor: 2, number: 20 }, self.0.fetch_not(Ordering::Relaxed));
+    }
+}
+
+#[test]
+fn a_line_that_never_rests_does_not_stop_time() {
+    let mut board = bell_for(1, [listener(CODE, 1, COUNT), listener(M0, 1, WFI)]);
+    board.bus.plug(Plugged { base: 0x4404_0000, size: 0x400, peripheral: Box::<Flutter>::default() });
+    assert_eq!(board.run_for(Duration::from_millis(1)), Wake::Deadline);
 }
