@@ -15,6 +15,7 @@ mod signing;
 use std::error::Error;
 use std::time::{Duration, Instant};
 
+use rproc_board::system::{System, VirtualProcessor};
 use rproc_board::{Board, Initiator, boards};
 use rproc_lifecycle::{ChannelId, Event};
 
@@ -78,26 +79,26 @@ fn cores() -> Result<(), Box<dyn Error>> {
 /// Messages of so many bytes to a sample on the M33 and back, so many of them on their way at once.
 fn echo(sample: &str, in_flight: u32, bytes: usize) -> Result<(), Box<dyn Error>> {
     let mut system = signing::system(sample);
-    system.processor.boot()?;
+    m33(&mut system)?.boot()?;
     let channel = announced(&mut system)?;
     let payload = vec![0x5A; bytes];
     let limit = Duration::from_secs(1);
-    let before = system.processor.machine().board().instructions();
-    let (clock, virtual_time) = (Instant::now(), system.processor.machine().board().now());
+    let before = m33(&mut system)?.machine().board().instructions();
+    let (clock, virtual_time) = (Instant::now(), m33(&mut system)?.machine().board().now());
     let begun = cpu(clock);
     let (mut sent, mut received) = (0, 0);
     while received < ROUND_TRIPS {
         while sent < ROUND_TRIPS && sent - received < in_flight {
-            system.processor.send(channel, &payload, limit)?;
+            m33(&mut system)?.send(channel, &payload, limit)?;
             sent += 1;
         }
-        let events = system.processor.wait(limit);
+        let events = m33(&mut system)?.wait(limit);
         let came = events.iter().filter(|event| matches!(event, Event::MessageReceived { .. })).count();
         received += came as u32;
     }
     let spent = cpu(clock) - begun;
-    let instructions = system.processor.machine().board().instructions() - before;
-    let virtual_time = system.processor.machine().board().now() - virtual_time;
+    let instructions = m33(&mut system)?.machine().board().instructions() - before;
+    let virtual_time = m33(&mut system)?.machine().board().now() - virtual_time;
     let (each, trips) = (spent / ROUND_TRIPS, f64::from(ROUND_TRIPS));
     println!(
         "{sample}, {bytes} bytes, {in_flight} on their way: {:.0} round trips a second of CPU, {each:.1?} and {:.0} instructions each, {:.1?} of virtual time",
@@ -108,9 +109,14 @@ fn echo(sample: &str, in_flight: u32, bytes: usize) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
-fn announced(system: &mut rproc_board::system::System) -> Result<ChannelId, Box<dyn Error>> {
+/// The processor that echoes.
+fn m33(system: &mut System) -> Result<&mut VirtualProcessor, Box<dyn Error>> {
+    Ok(system.processor("m33").ok_or("the board has no m33")?)
+}
+
+fn announced(system: &mut System) -> Result<ChannelId, Box<dyn Error>> {
     for _ in 0..100 {
-        for event in system.processor.wait(Duration::from_millis(10)) {
+        for event in m33(system)?.wait(Duration::from_millis(10)) {
             if let Event::ChannelAnnounced(channel) = event {
                 return Ok(channel.id);
             }
