@@ -112,7 +112,7 @@ fn a_platform_says_what_it_is() {
     let attributes = ask(&mut server, 0, Request::Attributes(Protocol::Base));
     assert_eq!(attributes, Ok(Reply::Attributes(Attributes::Base { protocols: 3, agents: 2 })));
     let clocks = ask(&mut server, 0, Request::Attributes(Protocol::Clock));
-    assert_eq!(clocks, Ok(Reply::Attributes(Attributes::Clock { clocks: 125, pending: 0 })));
+    assert_eq!(clocks, Ok(Reply::Attributes(Attributes::Clock { clocks: 130, pending: 0 })));
     let Ok(Reply::Base(base::Reply::Protocols(list))) =
         ask(&mut server, 0, Request::Base(base::Request::Protocols { skip: 1 }))
     else {
