@@ -79,7 +79,10 @@ pub enum Error<E: std::error::Error + 'static> {
     #[error("the resource table puts two things into one place: {0}")]
     Overlap(#[from] Overlap),
     /// Memory that has to be shared with the processor is not reachable.
-    #[error("{what} at {address:#x} cannot be reached from the normal world: {fault}")]
+    #[error(
+        "{what} at {address:#x} cannot be reached from the normal world: {fault}; link it to a region that both sides share, \
+         or leave the processor to Linux"
+    )]
     Memory {
         /// What lies there.
         what: &'static str,
