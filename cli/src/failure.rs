@@ -40,6 +40,14 @@ impl Failure {
         Self::Trouble { error: anyhow::anyhow!("{error}"), help: Some(help.into()) }
     }
 
+    /// As an error without its own exit code, for a command that goes on to tell how it ended.
+    pub fn into_error(self) -> anyhow::Error {
+        match self {
+            Self::Trouble { error, .. } => error,
+            Self::Refused(refused) => anyhow::anyhow!("{refused:?}"),
+        }
+    }
+
     /// The exit code of the process.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -24,6 +24,11 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Of the files that there are under these names; of the others nothing.
+    pub fn of_files<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Vec<Self> {
+        paths.into_iter().filter_map(|path| Some(Self::of(&std::fs::metadata(path).ok()?))).collect()
+    }
+
     /// Of a file's metadata.
     pub fn of(metadata: &std::fs::Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }

@@ -27,6 +27,7 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 }
 
 /// A file to be written, known not to be one of the inputs.
+#[derive(Clone, Debug)]
 pub struct OutputFile {
     target: PathBuf,
 }
@@ -58,7 +59,7 @@ impl OutputFile {
         if inputs.contains(&Identity::of(&metadata)) {
             return Err(Failure::help(
                 format!("{}: it is one of the input files", cannot()),
-                "give another name to -o",
+                "give the output another name",
             ));
         }
         // What a symbolic link leads to is replaced, not the link.

@@ -353,3 +353,39 @@ fn linux_loads_its_own_processor_unsigned_and_refuses_a_signed_file() {
     let reason = of(&told, "finished")[0]["reason"].as_str().unwrap();
     assert!(reason.contains("this is a signed image, and m33 is owned by Linux"), "{reason}");
 }
+
+#[test]
+fn a_crash_while_it_is_stopped_is_a_failure() {
+    // It answers, then does as it was told: by then the script is complete.
+    let output = rproc(&["run", &firmware("obey-m33.elf"), "--send", "fault"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("the firmware crashed"), "{said}");
+}
+
+#[test]
+fn firmware_that_always_crashes_is_given_up() {
+    let output = rproc(&["run", &firmware("lockup.elf"), "--recovery", "on"]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("crashes again and again"), "{said}");
+}
+
+#[test]
+fn a_core_dump_replaces_no_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let elf = folder.path().join("app.elf").display().to_string();
+    std::fs::copy(firmware("echo-m33.elf"), &elf).unwrap();
+    let before = std::fs::read(&elf).unwrap();
+    let output = rproc(&["run", &elf, "--crash-after", "100ms", "--recovery", "on", "--coredump", &elf]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("it is one of the input files"));
+    assert_eq!(std::fs::read(&elf).unwrap(), before);
+}
+
+#[test]
+fn a_crash_is_ordered_before_the_time_is_out() {
+    let output = rproc(&["run", "--crash-after", "10s"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("give a longer --timeout"));
+}

@@ -38,6 +38,13 @@ pub struct Trees {
     pub description: Description,
 }
 
+impl TreeArguments {
+    /// The trees that are files of a person's own.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.linux_tree.iter().chain(&self.secure_tree).map(PathBuf::as_path)
+    }
+}
+
 impl Trees {
     /// Those of the command line.
     pub fn of(arguments: &TreeArguments) -> Result<Self, Failure> {

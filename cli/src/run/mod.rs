@@ -21,6 +21,8 @@ pub use boards::{Board, DEFAULT as DEFAULT_BOARD};
 pub use event::Outcome;
 
 use crate::failure::Failure;
+use crate::input::Identity;
+use crate::output::OutputFile;
 use image::{Prepared, Wanted};
 use session::{Script, Session};
 use sink::{Format, Sink};
@@ -174,6 +176,17 @@ fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, F
             "give --recovery on with --coredump",
         ));
     }
+    if let Some(after) = arguments.crash_after.filter(|after| *after >= arguments.timeout) {
+        return Err(Failure::help(
+            format!("--crash-after {after:?} is not before the time-out of {:?}", arguments.timeout),
+            "give a longer --timeout",
+        ));
+    }
+    let inputs = arguments.file.iter().chain(&arguments.key);
+    let inputs = Identity::of_files(
+        inputs.chain(arguments.with.iter().filter_map(|with| with.file.as_ref())).map(PathBuf::as_path),
+    );
+    let coredump = arguments.coredump.as_ref().map(|path| OutputFile::new(path, &inputs)).transpose()?;
     let core = arguments.core.as_deref().unwrap_or_else(|| board.first_core());
     let owner = match arguments.owner {
         OwnerName::Tee => Owner::Tee,
@@ -234,7 +247,7 @@ fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, F
         instructions: arguments.instructions,
         crash_after: arguments.crash_after,
         recovery: arguments.recovery == Switch::On,
-        coredump: arguments.coredump.clone(),
+        coredump: coredump.zip(arguments.coredump.clone()),
         again: None,
     };
     // The bundled sample is an echo: without other wishes it shows that.

@@ -5,12 +5,15 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
-use rproc_board::system::{LoaderError, System};
+use anyhow::Result;
+use rproc_board::Happening;
+use rproc_board::system::{LoaderError, Moment, System};
 use rproc_lifecycle::{ChannelId, Crash, CrashKind, Error, Event};
 
 use super::event::{Outcome, RunEvent, Translator};
 use super::sink::Sink;
+use crate::failure::Failure;
+use crate::output::OutputFile;
 
 /// What the run is for. All of it but `firmware` is about the first processor.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ pub struct Script {
     /// Whether a crash is recovered from; else it ends the run.
     pub recovery: bool,
     /// Where the memory of a crashed processor goes.
-    pub coredump: Option<PathBuf>,
+    pub coredump: Option<(OutputFile, PathBuf)>,
     /// What an echo is asked again after an ordered crash.
     pub again: Option<String>,
 }
@@ -45,6 +48,9 @@ const STEP: Duration = Duration::from_millis(1);
 const ANSWER_LIMIT: Duration = Duration::from_millis(100);
 /// What firmware that has used up its instructions gets on top to answer the shutdown request; about a second of the host's.
 const FAREWELL_INSTRUCTIONS: u64 = 4_000_000;
+
+/// Firmware that needs more recoveries than this will not do better.
+const MOST_RECOVERIES: u32 = 10;
 
 /// How far an ordered crash has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +74,9 @@ pub struct Session<'a, W: Write> {
     unanswered: Option<Duration>,
     crash: Option<String>,
     ordered: Ordered,
+    /// Crashes that the board has told of, and those that a driver has taken since.
+    crashes: u64,
+    crashes_taken: u64,
 }
 
 /// The place of the processor that the script is about.
@@ -76,7 +85,7 @@ const MAIN: usize = 0;
 impl<'a, W: Write> Session<'a, W> {
     /// A run of this script on this system.
     pub fn new(system: System, sink: &'a mut Sink<W>, script: Script) -> Self {
-        let coredump = script.coredump.as_ref().map(|file| file.display().to_string());
+        let coredump = script.coredump.as_ref().map(|(_, name)| name.display().to_string());
         Self {
             system,
             sink,
@@ -86,6 +95,8 @@ impl<'a, W: Write> Session<'a, W> {
             unanswered: None,
             crash: None,
             ordered: Ordered::Done,
+            crashes: 0,
+            crashes_taken: 0,
         }
     }
 
@@ -143,6 +154,7 @@ impl<'a, W: Write> Session<'a, W> {
     /// Writes what has happened since the last time.
     fn report(&mut self) -> Result<()> {
         for entry in self.system.drain() {
+            self.crashes += u64::from(matches!(entry.moment, Moment::Board(Happening::Crashed(_))));
             if let Some(event) = self.translator.event(&entry) {
                 self.sink.emit(entry.at, entry.processor.as_deref(), &event)?;
             }
@@ -210,8 +222,12 @@ impl<'a, W: Write> Session<'a, W> {
         self.system.board.limit_instructions(farewell);
         let stopped = self.shut_down();
         self.report()?;
+        let crashed = self.crashes > self.crashes_taken;
         Ok(match (verdict, stopped) {
             ((Outcome::Done, _), Some(error)) => (Outcome::Failed, error),
+            ((Outcome::Done, _), None) if crashed => {
+                (Outcome::Failed, "the firmware crashed before it was stopped".to_owned())
+            }
             (verdict, _) => verdict,
         })
     }
@@ -234,13 +250,21 @@ impl<'a, W: Write> Session<'a, W> {
             return Ok(sent.err().map(|error| format!("the order to crash could not be sent: {error}")));
         }
         let id = processor.machine().processor();
+        // The board itself has none to tell of.
+        self.crashes += 1;
         let reason = "reported by --crash-after; the firmware itself has not failed".to_owned();
         self.system.board.report_crash(id, Crash { kind: CrashKind::FatalError, reason });
         Ok(None)
     }
 
     fn take(&mut self, place: usize, event: &Event) -> Result<()> {
+        self.crashes_taken += u64::from(matches!(event, Event::Crashed(_)));
         match event {
+            Event::Recovered { count } if *count >= MOST_RECOVERIES => {
+                self.crash = Some(format!(
+                    "the firmware crashes again and again: it has been recovered {count} times"
+                ));
+            }
             Event::CoredumpTaken { .. } => return self.dump(place),
             Event::Crashed(_) if !self.script.recovery => {
                 let several = self.system.processors.len() > 1;
@@ -269,11 +293,13 @@ impl<'a, W: Write> Session<'a, W> {
         Ok(())
     }
 
-    /// Keeps a crashed processor's memory.
-    fn dump(&self, place: usize) -> Result<()> {
+    /// Keeps a crashed processor's memory; that of an earlier crash is replaced.
+    fn dump(&mut self, place: usize) -> Result<()> {
+        // The crash is told even if its dump cannot be kept.
+        self.report()?;
         let dump = self.system.processors.get(place).and_then(|processor| processor.coredump());
-        let (Some(path), Some(dump)) = (&self.script.coredump, dump) else { return Ok(()) };
-        std::fs::write(path, dump).with_context(|| format!("cannot write {}", path.display()))
+        let (Some((file, _)), Some(dump)) = (&self.script.coredump, dump) else { return Ok(()) };
+        file.clone().write(|file| file.write_all(dump)).map_err(Failure::into_error)
     }
 
     fn is_complete(&self) -> bool {

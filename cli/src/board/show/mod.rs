@@ -13,6 +13,7 @@ use clap::Args;
 
 use super::trees::{TreeArguments, Trees};
 use crate::failure::Failure;
+use crate::input::Identity;
 use crate::output::{self, OutputFile};
 use report::Report;
 
@@ -31,7 +32,8 @@ pub struct Arguments {
 
 /// Shows.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let target = arguments.svg.as_ref().map(|path| OutputFile::new(path, &[])).transpose()?;
+    let inputs = Identity::of_files(arguments.trees.files());
+    let target = arguments.svg.as_ref().map(|path| OutputFile::new(path, &inputs)).transpose()?;
     let report = Report::of(&Trees::of(&arguments.trees)?);
     if let Some(target) = target {
         let picture = picture::draw(&report);
