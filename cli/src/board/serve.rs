@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context as _;
+use rproc_board::description::Family;
 use rproc_board::serve::{Ending, ListenError, Listener, MemoryError, Notice, ServeError, Session};
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -22,15 +23,25 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     for signal in [SIGTERM, SIGINT] {
         signal_hook::flag::register(signal, stop.clone()).context("cannot take signals")?;
     }
+    let description = arguments.board.description;
+    if description.family != Family::Stm32mp25 {
+        return Err(Failure::help(
+            format!(
+                "the PCI device has the registers of an STM32MP25, and the {} has others",
+                description.name
+            ),
+            "give --board stm32mp257f-ev1 or stm32mp215f-dk",
+        ));
+    }
     let listener = Listener::bind(&arguments.socket).map_err(listen_failure)?;
     let journal = Arc::new(Journal::open(arguments.log.as_deref())?);
     let socket = arguments.socket.display().to_string();
-    let board = arguments.board.description.name.clone();
+    let board = description.name.clone();
     let text = format!("{board} waits for a machine at {socket}");
     journal.write(&ServeEvent::Listening { socket, board }, &text);
     let told = journal.clone();
     let session = Session {
-        description: arguments.board.description,
+        description,
         wait: arguments.wait,
         stop: &stop,
         observer: Arc::new(move |notice: Notice| told.write(&ServeEvent::of(&notice), &notice.to_string())),

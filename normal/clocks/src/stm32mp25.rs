@@ -11,8 +11,8 @@ use crate::RccClock;
 pub const LPTIM3_AM: u32 = 368;
 /// LPUART1 in autonomous mode (`CK_LPUART1_AM`).
 pub const LPUART1_AM: u32 = 371;
-/// The Cortex-M0+ in autonomous mode (`CK_CPU3_AM`). This one and the rest are bits of `RCC_C3CFGR`, which Linux may write
-/// only where the TEE has given the Cortex-M0+ away.
+/// The Cortex-M0+ in autonomous mode (`CK_CPU3_AM`). This one and the rest are bits of `RCC_C3CFGR`, which is the secure
+/// world's: the TEE's driver sets them when it starts the processor.
 pub const CPU3_AM: u32 = 362;
 /// The Cortex-M0+ (`CK_CPU3`).
 pub const CPU3: u32 = 349;
