@@ -440,6 +440,8 @@ fn run_slice(bus: &Bus, slot: &mut Slot, moment: u64) -> Slice {
         match slot.core.run(moment) {
             Stop::Deadline => break Slice::Whole,
             Stop::Attention => break Slice::Attention,
+            // Another thread has reset the core, and perhaps taken its memory away, while an instruction of it was under way.
+            Stop::Crash(_) if bus.boot(&slot.description).0.epoch != slot.epoch => break Slice::Attention,
             Stop::Crash(report) => break Slice::Crashed(report),
             Stop::Asleep => {
                 // Another thread may have had something to say in the meantime.
