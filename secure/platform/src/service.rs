@@ -3,7 +3,8 @@
 use rproc_abi::platform::{Answer, Command, FORMAT_ELF, KeyInfo, PROTECTION_HASH_TABLE, Request};
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_abi::{
-    BadRequest, Completion, OutOfRange, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult,
+    BadRequest, Completion, OutOfRange, Params, Placement, ProcessorId, PtaMemory, Refusal, SharedMemory,
+    TeeResult,
 };
 use rproc_image::{Sha256, TlvKind};
 
@@ -146,6 +147,10 @@ where
                     Some(region) => Answer::Region { address: region.device, size: region.size },
                     None => return Err(Failure::Short(Short::NoItem)),
                 }
+            }
+            Command::LoadSegments { container, placements } => {
+                self.load_segments::<D, M>(id, &container, &placements)?;
+                Answer::Done
             }
             // Answered before.
             Command::GetRefusal { .. } => Answer::Done,
@@ -293,6 +298,63 @@ where
             self.conditions.load_vectors(id);
         }
         Ok(())
+    }
+
+    /// Places one segment after the other; a refusal without a place of its own gets the segment's.
+    fn load_segments<D: Sha256, M: SharedMemory>(
+        &mut self,
+        id: ProcessorId,
+        container: &PtaMemory<'_, M>,
+        placements: &PtaMemory<'_, M>,
+    ) -> Result<(), Refusal> {
+        let (size, each) = (placements.size(), Placement::ENCODED_SIZE);
+        let PtaMemory::Shared(container) = container else {
+            return Err(Refusal::new(Reason::BadRequest).expected("memory of the normal world"));
+        };
+        if !size.is_multiple_of(each) {
+            return Err(shared_refusal(OutOfRange { offset: size / each * each, len: each, size }));
+        }
+        for at in (0..size).step_by(each) {
+            let mut bytes = [0; Placement::ENCODED_SIZE];
+            placements.read(at, &mut bytes).map_err(shared_refusal)?;
+            let placement = Placement::decode(&bytes);
+            self.place::<D, M>(id, container, &placement).map_err(|refusal| match refusal.place {
+                Place::None => refusal.at(Place::Segment { image: placement.image, index: placement.index }),
+                _ => refusal,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn place<D: Sha256, M: SharedMemory>(
+        &mut self,
+        id: ProcessorId,
+        container: &M,
+        placement: &Placement,
+    ) -> Result<(), Refusal> {
+        let Placement { offset, address, file_size, memory_size, digest, .. } = *placement;
+        let outside = || {
+            let range =
+                OutOfRange { offset: offset as usize, len: file_size as usize, size: container.size() };
+            shared_refusal(range)
+        };
+        let (Ok(offset), Ok(len)) = (usize::try_from(offset), usize::try_from(file_size)) else {
+            return Err(outside());
+        };
+        if len > 0 {
+            let data = container.part(offset, len).map_err(shared_refusal)?;
+            self.load_segment::<D, M>(id, &PtaMemory::Shared(data), address, &digest)?;
+        }
+        match memory_size.checked_sub(file_size) {
+            None | Some(0) => Ok(()),
+            Some(rest) => {
+                let start = address.checked_add(file_size).ok_or_else(|| {
+                    Refusal::new(Reason::AddressOutsideRegions)
+                        .found(Fact::Range { start: address, size: memory_size })
+                })?;
+                self.set_memory(id, start, rest, 0)
+            }
+        }
     }
 
     fn set_memory(&mut self, id: ProcessorId, address: u64, size: u64, byte: u8) -> Result<(), Refusal> {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_abi::service::TableLocation;
-use rproc_abi::{Refusal, SharedMemory};
+use rproc_abi::{Placement, Refusal, SharedMemory};
 use rproc_image::{Authenticated, Image, Sha256, TlvKind};
 
 use crate::container::{MetadataCopy, shared_refusal};
@@ -58,27 +58,22 @@ fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
             platform.platform_tlv(tlv.kind.0, tlv.value)?;
         }
     }
-    for segment in plan.segments() {
-        let data =
-            shared.part(segment.offset as usize, segment.file_size as usize).map_err(shared_refusal)?;
-        if segment.file_size > 0 {
-            platform
-                .load_segment(data, segment.address, &segment.digest)
-                .map_err(|refusal| within(segment, refusal))?;
+    for segments in plan.segments().chunks(BATCH) {
+        if !place_together(segments, shared, platform)? {
+            for segment in segments {
+                place_alone(segment, shared, platform).map_err(|refusal| within(segment, refusal))?;
+            }
         }
-        if segment.memory_size > segment.file_size {
-            platform
-                .zero(segment.address + segment.file_size, segment.memory_size - segment.file_size)
-                .map_err(|refusal| within(segment, refusal))?;
+        for segment in segments {
+            observer.event(Event::SegmentLoaded {
+                processor: platform.processor,
+                image: segment.image,
+                index: segment.index,
+                address: segment.address,
+                file_size: segment.file_size,
+                memory_size: segment.memory_size,
+            });
         }
-        observer.event(Event::SegmentLoaded {
-            processor: platform.processor,
-            image: segment.image,
-            index: segment.index,
-            address: segment.address,
-            file_size: segment.file_size,
-            memory_size: segment.memory_size,
-        });
     }
     let table = resource_table::find(&image, &plan, platform)?;
     observer.event(Event::Loaded {
@@ -87,6 +82,41 @@ fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
         derived: table.derived,
     });
     Ok(LoadedFirmware { resource_table: table.location, security_counter, unbound })
+}
+
+/// Segments of one call to the platform; more would only need more of a small stack.
+const BATCH: usize = 8;
+
+/// Places at most [`BATCH`] segments in one call; false where the platform does not know how, as upstream's.
+fn place_together<M: SharedMemory, P: PlatformClient>(
+    segments: &[PlannedSegment],
+    shared: &M,
+    platform: &mut Platform<'_, P>,
+) -> Result<bool, Refusal> {
+    let mut placements = [0; BATCH * Placement::ENCODED_SIZE];
+    let mut used = 0;
+    for (room, segment) in placements.chunks_exact_mut(Placement::ENCODED_SIZE).zip(segments) {
+        room.copy_from_slice(&segment.placement().encode());
+        used += Placement::ENCODED_SIZE;
+    }
+    let container = shared.part(0, shared.size()).map_err(shared_refusal)?;
+    platform.load_segments(container, placements.get(..used).unwrap_or_default())
+}
+
+fn place_alone<M: SharedMemory, P: PlatformClient>(
+    segment: &PlannedSegment,
+    shared: &M,
+    platform: &mut Platform<'_, P>,
+) -> Result<(), Refusal> {
+    if segment.file_size > 0 {
+        let data =
+            shared.part(segment.offset as usize, segment.file_size as usize).map_err(shared_refusal)?;
+        platform.load_segment(data, segment.address, &segment.digest)?;
+    }
+    match segment.memory_size.saturating_sub(segment.file_size) {
+        0 => Ok(()),
+        rest => platform.zero(segment.address + segment.file_size, rest),
+    }
 }
 
 /// A refusal that does not say where it is, a register for one, is about this segment.

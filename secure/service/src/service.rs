@@ -11,8 +11,9 @@ use crate::access::Access;
 use crate::coredump::{self, Dump};
 use crate::loader::{self, LoadedFirmware};
 use crate::observer::{Event, Observer};
-use crate::platform::{Connection, Platform, PlatformClient};
+use crate::platform::{Platform, PlatformClient};
 use crate::policy::Policy;
+use crate::said::Connection;
 
 /// The cryptography that the service itself needs; signatures are the platform's business, which has the keys.
 pub trait Crypto {
