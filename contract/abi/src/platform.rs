@@ -105,12 +105,15 @@ pub enum Command<M> {
         /// Where to write it.
         buffer: M,
     },
-    /// 0x80000008: commands 3 and 4 for several segments in one call, in their order, up to the first that fails.
+    /// 0x80000008: command 0x80000002 for several TLVs, then commands 3 and 4 for several segments, in their order, up to
+    /// the first that fails.
     LoadSegments {
         /// The container, in memory of the normal world.
         container: M,
         /// Encoded [`crate::Placement`]s, one behind the other, in the TA's own memory.
         placements: M,
+        /// Encoded [`crate::PlatformTlvs`], in the TA's own memory.
+        tlvs: M,
     },
 }
 
@@ -167,8 +170,8 @@ impl<M> Request<M> {
             Command::SecurityCounter => [Param::ValueOutput, Param::None, Param::None],
             Command::RaiseSecurityCounter { value } => [word(value), Param::None, Param::None],
             Command::Region { index } => [word(index), Param::ValueOutput, Param::ValueOutput],
-            Command::LoadSegments { container, placements } => {
-                [Param::MemrefInput(container), Param::MemrefInput(placements), Param::None]
+            Command::LoadSegments { container, placements, tlvs } => {
+                [Param::MemrefInput(container), Param::MemrefInput(placements), Param::MemrefInput(tlvs)]
             }
         };
         let [first, second, third] = rest;
@@ -226,10 +229,11 @@ impl<M> Request<M> {
                 Command::Region { index }
             }
             0x8000_0007 => Command::GetRefusal { buffer: taker.memref_output()? },
-            0x8000_0008 => {
-                let container = taker.memref_input()?;
-                Command::LoadSegments { container, placements: taker.memref_input()? }
-            }
+            0x8000_0008 => Command::LoadSegments {
+                container: taker.memref_input()?,
+                placements: taker.memref_input()?,
+                tlvs: taker.memref_input()?,
+            },
             _ => return Err(BadRequest::UnknownCommand(number)),
         };
         taker.end()?;
@@ -375,7 +379,11 @@ mod tests {
             any::<u32>().prop_map(|value| Command::RaiseSecurityCounter { value }),
             any::<u32>().prop_map(|index| Command::Region { index }),
             m().prop_map(|buffer| Command::GetRefusal { buffer }),
-            (m(), m()).prop_map(|(container, placements)| Command::LoadSegments { container, placements }),
+            (m(), m(), m()).prop_map(|(container, placements, tlvs)| Command::LoadSegments {
+                container,
+                placements,
+                tlvs
+            }),
         ]
     }
 

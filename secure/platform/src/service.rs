@@ -3,8 +3,8 @@
 use rproc_abi::platform::{Answer, Command, FORMAT_ELF, KeyInfo, PROTECTION_HASH_TABLE, Request};
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_abi::{
-    BadRequest, Completion, OutOfRange, Params, Placement, ProcessorId, PtaMemory, Refusal, SharedMemory,
-    TeeResult,
+    BadRequest, Completion, OutOfRange, Params, Placement, PlatformTlvs, ProcessorId, PtaMemory, Refusal,
+    SharedMemory, TeeResult,
 };
 use rproc_image::{Sha256, TlvKind};
 
@@ -17,6 +17,8 @@ use crate::{
 
 /// The most bytes of key information (PKEYINFO) that are copied to be looked at.
 const KEY_INFO_LIMIT: usize = 256;
+/// The most bytes of platform TLVs that are copied to be looked at.
+const TLVS_LIMIT: usize = 64;
 
 /// The platform service of one SoC.
 pub struct PlatformService<H, S, K, C, O> {
@@ -127,12 +129,8 @@ where
             }
             Command::PlatformTlv { kind, value } => {
                 self.expect_held(id)?;
-                let mut bytes = [0; 64];
-                let room = bytes
-                    .get_mut(..value.size())
-                    .ok_or_else(|| shared_refusal(OutOfRange { offset: 0, len: value.size(), size: 64 }))?;
-                value.read(0, room).map_err(shared_refusal)?;
-                driver(&mut self.soc, id)?.platform_tlv(kind, room)?;
+                let mut room = [0; TLVS_LIMIT];
+                driver(&mut self.soc, id)?.platform_tlv(kind, copied(&value, &mut room)?)?;
                 Answer::Done
             }
             Command::SocName { mut buffer } => put(&mut buffer, self.soc.name().as_bytes())?,
@@ -148,7 +146,8 @@ where
                     None => return Err(Failure::Short(Short::NoItem)),
                 }
             }
-            Command::LoadSegments { container, placements } => {
+            Command::LoadSegments { container, placements, tlvs } => {
+                self.platform_tlvs(id, &tlvs)?;
                 self.load_segments::<D, M>(id, &container, &placements)?;
                 Answer::Done
             }
@@ -296,6 +295,21 @@ where
         let (first, placed) = (locate(driver, vectors, 8)?.1, locate(driver, address, size)?.1);
         if placed <= first && first + 8 <= placed + size {
             self.conditions.load_vectors(id);
+        }
+        Ok(())
+    }
+
+    fn platform_tlvs<M: SharedMemory>(
+        &mut self,
+        id: ProcessorId,
+        tlvs: &PtaMemory<'_, M>,
+    ) -> Result<(), Refusal> {
+        self.expect_held(id)?;
+        let mut room = [0; TLVS_LIMIT];
+        let mut tlvs = PlatformTlvs::new(copied(tlvs, &mut room)?);
+        while !tlvs.is_empty() {
+            let (kind, value) = tlvs.take_next().ok_or(Refusal::new(Reason::BadTlv))?;
+            driver(&mut self.soc, id)?.platform_tlv(kind, value)?;
         }
         Ok(())
     }
@@ -550,6 +564,14 @@ fn place_refusal(error: PlaceError) -> Refusal {
         PlaceError::Memory(error) => memory_refusal(error),
         PlaceError::Buffer(error) => shared_refusal(error),
     }
+}
+
+/// A copy of memory that fits.
+fn copied<'r, M: SharedMemory>(memory: &PtaMemory<'_, M>, room: &'r mut [u8]) -> Result<&'r [u8], Refusal> {
+    let (len, size) = (memory.size(), room.len());
+    let room = room.get_mut(..len).ok_or_else(|| shared_refusal(OutOfRange { offset: 0, len, size }))?;
+    memory.read(0, room).map_err(shared_refusal)?;
+    Ok(room)
 }
 
 fn shared_refusal(error: OutOfRange) -> Refusal {

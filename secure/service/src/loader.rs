@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_abi::service::TableLocation;
-use rproc_abi::{Placement, Refusal, SharedMemory};
+use rproc_abi::{Placement, PlatformTlvs, Refusal, SharedMemory};
 use rproc_image::{Authenticated, Image, Sha256, TlvKind};
 
 use crate::container::{MetadataCopy, shared_refusal};
@@ -53,13 +53,23 @@ fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
     let heads = take_heads::<M, H>(&image, &images, shared)?;
     let plan = LoadPlan::make(&heads, platform)?;
     check_boot_address(&image, &plan)?;
-    for tlv in image.platform_tlvs() {
-        if tlv.kind == TlvKind::BOOT_ADDRESS || tlv.kind == TlvKind::BOOT_SECURE {
-            platform.platform_tlv(tlv.kind.0, tlv.value)?;
+    let boot_tlvs = || {
+        image.platform_tlvs().filter(|tlv| [TlvKind::BOOT_ADDRESS, TlvKind::BOOT_SECURE].contains(&tlv.kind))
+    };
+    let mut encoded_tlvs = Vec::new();
+    for tlv in boot_tlvs() {
+        for byte in PlatformTlvs::head(tlv.kind.0, tlv.value.len() as u32).iter().chain(tlv.value) {
+            room::push(&mut encoded_tlvs, *byte)?;
         }
     }
+    // They are told in the first call, before the first byte.
+    let mut untold = Some(&encoded_tlvs[..]);
     for segments in plan.segments().chunks(BATCH) {
-        if !place_together(segments, shared, platform)? {
+        let tlvs = untold.take();
+        if !place_together(segments, tlvs.unwrap_or_default(), shared, platform)? {
+            for tlv in boot_tlvs().filter(|_| tlvs.is_some()) {
+                platform.platform_tlv(tlv.kind.0, tlv.value)?;
+            }
             for segment in segments {
                 place_alone(segment, shared, platform).map_err(|refusal| within(segment, refusal))?;
             }
@@ -90,6 +100,7 @@ const BATCH: usize = 8;
 /// Places at most [`BATCH`] segments in one call; false where the platform does not know how, as upstream's.
 fn place_together<M: SharedMemory, P: PlatformClient>(
     segments: &[PlannedSegment],
+    tlvs: &[u8],
     shared: &M,
     platform: &mut Platform<'_, P>,
 ) -> Result<bool, Refusal> {
@@ -100,7 +111,7 @@ fn place_together<M: SharedMemory, P: PlatformClient>(
         used += Placement::ENCODED_SIZE;
     }
     let container = shared.part(0, shared.size()).map_err(shared_refusal)?;
-    platform.load_segments(container, placements.get(..used).unwrap_or_default())
+    platform.load_segments(container, placements.get(..used).unwrap_or_default(), tlvs)
 }
 
 fn place_alone<M: SharedMemory, P: PlatformClient>(

@@ -240,25 +240,35 @@ impl<'p, P: PlatformClient> Platform<'p, P> {
         &mut self,
         container: M,
         placements: &[u8],
+        tlvs: &[u8],
     ) -> Result<bool, Refusal> {
         let command = Command::LoadSegments {
             container: PtaMemory::Shared(container),
             placements: PtaMemory::Private(placements),
+            tlvs: PtaMemory::Private(tlvs),
         };
         Ok(optional(self.call(command))?.is_some())
     }
 
     /// The lowest counter that an image may have; `None` where the platform keeps none.
     pub(crate) fn security_counter(&mut self) -> Result<Option<u32>, Refusal> {
-        match optional(self.plain(Command::SecurityCounter))? {
-            None => Ok(None),
-            Some(Answer::Counter(counter)) => Ok(Some(counter)),
-            Some(_) => Err(Refusal::new(Reason::PlatformFailed)),
+        if let Some(counter) = self.said.counter(self.processor) {
+            return Ok(Some(counter));
         }
+        let counter = match optional(self.plain(Command::SecurityCounter))? {
+            None => return Ok(None),
+            Some(Answer::Counter(counter)) => counter,
+            Some(_) => return Err(Refusal::new(Reason::PlatformFailed)),
+        };
+        self.said.learn_counter(self.processor, counter)?;
+        Ok(Some(counter))
     }
 
     pub(crate) fn raise_security_counter(&mut self, value: u32) -> Result<(), Refusal> {
-        self.plain(Command::RaiseSecurityCounter { value }).map(drop)
+        // Whether it was raised before a failure is the platform's to say.
+        self.said.forget_counter(self.processor);
+        self.plain(Command::RaiseSecurityCounter { value })?;
+        self.said.learn_counter(self.processor, value)
     }
 
     /// The n-th range of device memory, address and size; `None` past the last.

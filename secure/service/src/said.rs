@@ -14,15 +14,17 @@ pub(crate) struct Connection<P> {
 
 impl<P> Connection<P> {
     pub(crate) const fn new(client: P) -> Self {
-        Self { client, said: Said { soc_name: None, regions: Vec::new() } }
+        Self { client, said: Said { soc_name: None, regions: Vec::new(), counters: Vec::new() } }
     }
 }
 
-/// What does not change until power-off.
+/// What does not change until power-off, or only by this service.
 pub(crate) struct Said {
     /// Bytes of the SoC's name, and how many of them are.
     pub(crate) soc_name: Option<([u8; 32], usize)>,
     regions: Vec<(ProcessorId, Vec<KnownRegion>)>,
+    /// The security counters: only this service may open the platform service, so that nobody else raises them.
+    counters: Vec<(ProcessorId, u32)>,
 }
 
 /// A range of device memory and where the Cortex-A sees it.
@@ -47,6 +49,20 @@ impl Said {
         regions: Vec<KnownRegion>,
     ) -> Result<(), Refusal> {
         push(&mut self.regions, (processor, regions))
+    }
+
+    pub(crate) fn counter(&self, processor: ProcessorId) -> Option<u32> {
+        let (_, counter) = self.counters.iter().find(|(known, _)| *known == processor)?;
+        Some(*counter)
+    }
+
+    pub(crate) fn forget_counter(&mut self, processor: ProcessorId) {
+        self.counters.retain(|(known, _)| *known != processor);
+    }
+
+    pub(crate) fn learn_counter(&mut self, processor: ProcessorId, counter: u32) -> Result<(), Refusal> {
+        self.forget_counter(processor);
+        push(&mut self.counters, (processor, counter))
     }
 
     /// The physical address of a range that lies in one region; `None` where that is the platform's to say.

@@ -2,7 +2,7 @@
 
 use rproc_abi::platform::Command;
 use rproc_abi::refusal::{Fact, Place, Reason};
-use rproc_abi::{Placement, PtaMemory, TeeResult};
+use rproc_abi::{Placement, PlatformTlvs, PtaMemory, TeeResult};
 use sha2::{Digest, Sha256};
 
 use super::life::{ALL, Life, M0, M4, M4_BY_MONITOR, M33, Step};
@@ -70,10 +70,11 @@ fn two_segments(code: u64, data: u64) -> ([u8; 200], [Placement; 2]) {
     (container, [placement(0, code), placement(1, data)])
 }
 
-fn place(life: &mut Life, container: &[u8], placements: &[u8]) -> TeeResult {
+fn place(life: &mut Life, container: &[u8], placements: &[u8], tlvs: &[u8]) -> TeeResult {
     life.invoke(Command::LoadSegments {
         container: PtaMemory::Shared(Bytes::new(container)),
         placements: PtaMemory::Private(placements),
+        tlvs: PtaMemory::Private(tlvs),
     })
 }
 
@@ -81,10 +82,16 @@ fn place(life: &mut Life, container: &[u8], placements: &[u8]) -> TeeResult {
 fn segments_are_placed_together_as_they_are_one_by_one() {
     for case in ALL {
         let mut life = Life::new(case);
-        life.act(Step::BootAddress).unwrap();
         let (container, placements) = two_segments(case.code, case.data);
         let placements = placements.map(|placement| placement.encode()).concat();
-        assert_eq!(place(&mut life, &container, &placements), TeeResult::SUCCESS);
+        let boot_address = (case.code as u32).to_le_bytes();
+        let tlvs = [&PlatformTlvs::head(0x1_0001, 4), &boot_address[..]].concat();
+        for cut in 1..tlvs.len() {
+            let result = place(&mut life, &container, &placements, &tlvs[..cut]);
+            assert_eq!(result, Reason::BadTlv.result());
+            assert!(life.any_open(), "nothing was begun");
+        }
+        assert_eq!(place(&mut life, &container, &placements, &tlvs), TeeResult::SUCCESS);
         for (address, byte) in [(case.code, 0x11), (case.data, 0x22)] {
             let mut bytes = [0xff; 132];
             let buffer = PtaMemory::PrivateMut(&mut bytes);
@@ -92,7 +99,7 @@ fn segments_are_placed_together_as_they_are_one_by_one() {
             assert!(bytes[..100] == [byte; 100] && bytes[100..] == [0; 32], "{}", case.name);
         }
         life.act(Step::Start).unwrap();
-        assert_eq!(place(&mut life, &container, &placements), Reason::AlreadyStarted.result());
+        assert_eq!(place(&mut life, &container, &placements, &[]), Reason::AlreadyStarted.result());
         assert!(life.running());
     }
 }
@@ -115,7 +122,7 @@ fn a_segment_that_cannot_be_placed_with_others_is_named() {
         ] {
             let mut life = Life::new(case);
             life.act(Step::BootAddress).unwrap();
-            assert_eq!(place(&mut life, &container, &placements), reason.result(), "{reason:?}");
+            assert_eq!(place(&mut life, &container, &placements, &[]), reason.result(), "{reason:?}");
             let refusal = life.refusal();
             assert_eq!((refusal.reason, refusal.place), (reason, Place::Segment { image: 3, index: 1 }));
             life.act(Step::Release).unwrap();
@@ -123,10 +130,11 @@ fn a_segment_that_cannot_be_placed_with_others_is_named() {
         }
         let mut life = Life::new(case);
         let whole = second(|_| {});
-        assert!(!place(&mut life, &container, &whole[..whole.len() - 1]).is_success());
+        assert!(!place(&mut life, &container, &whole[..whole.len() - 1], &[]).is_success());
         let private = Command::LoadSegments {
             container: PtaMemory::Private(&container),
             placements: PtaMemory::Private(&whole),
+            tlvs: PtaMemory::Private(&[]),
         };
         assert_eq!(life.invoke(private), Reason::BadRequest.result());
         assert!(life.any_open(), "nothing was begun");
