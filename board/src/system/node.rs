@@ -4,7 +4,7 @@ use rproc_devicetree::{
     Finding, LookupError, Model, Owner, Ownership, Processor, SecureModel, Severity, Translation, ownership,
 };
 
-use rproc_lifecycle::{self as lifecycle, Clock, Mailbox, PowerDomain};
+use rproc_lifecycle::{self as lifecycle, Clock, Interrupts, Mailbox, PowerDomain};
 
 use super::SystemError;
 use crate::Description;
@@ -13,6 +13,8 @@ use crate::Description;
 pub(super) struct Node<'a> {
     pub(super) owner: Owner,
     pub(super) processor: &'a Processor,
+    /// All that Linux's tree says.
+    linux: &'a Model,
     translations: &'a [Translation],
 }
 
@@ -39,7 +41,7 @@ impl<'a> Node<'a> {
         });
         let Some(found) = of_linux else {
             let processor = linux.processor(wanted)?;
-            return Ok(Self { owner: Owner::Tee, processor, translations: &[] });
+            return Ok(Self { owner: Owner::Tee, processor, linux, translations: &[] });
         };
         let path = &found.processor.path;
         let of_it = |finding: &&Finding| {
@@ -51,7 +53,8 @@ impl<'a> Node<'a> {
         if !findings.is_empty() {
             return Err(LookupError::Unusable { path: path.clone(), findings }.into());
         }
-        Ok(Self { owner: Owner::Linux, processor: &found.processor, translations: &found.translations })
+        let (processor, translations) = (&found.processor, found.translations.as_slice());
+        Ok(Self { owner: Owner::Linux, processor, linux, translations })
     }
 
     /// What the lifecycle needs of it.
@@ -80,8 +83,17 @@ impl<'a> Node<'a> {
             translations: self.translations.iter().map(window).collect(),
             clocks: clocks.collect(),
             power_domains: domains.filter_map(PowerDomain::from_name).collect(),
-            wakeup: false,
+            wakeup: self.wakeup(),
         }
+    }
+
+    /// Its mailbox wakes Linux by a word at the controller's node, its watchdog by one at its own.
+    fn wakeup(&self) -> Interrupts {
+        let mut controllers = self.linux.mailbox_controllers.iter();
+        let mailbox = controllers.any(|one| {
+            one.wakeup_source && self.processor.mailboxes.values().any(|used| used.controller == one.path)
+        });
+        Interrupts { mailbox, crash: self.processor.wakeup_source }
     }
 
     /// The IPCC channel of each mailbox.

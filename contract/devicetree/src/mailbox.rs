@@ -23,6 +23,8 @@ pub struct MailboxController {
     pub rx: Option<u16>,
     /// The SPI number of "a channel of Linux is free".
     pub tx: Option<u16>,
+    /// Its receive interrupt wakes Linux (`wakeup-source`: Linux `stm32-ipcc.c`).
+    pub wakeup_source: bool,
 }
 
 /// Every IPCC that is switched on.
@@ -48,7 +50,8 @@ pub(crate) fn controllers(tree: &Tree, findings: &mut Findings) -> Vec<MailboxCo
         };
         let (rx, tx) = (named("rx", 0), named("tx", 1));
         if let Some(address) = address::physical(node) {
-            controllers.push(MailboxController { path, address, side, rx, tx });
+            let wakeup_source = property::flag(node, "wakeup-source", findings);
+            controllers.push(MailboxController { path, address, side, rx, tx, wakeup_source });
         }
     }
     controllers
@@ -59,6 +62,29 @@ mod tests {
     use super::*;
     use crate::testing::linux;
     use std::vec;
+
+    #[test]
+    fn a_mailbox_and_a_processor_each_say_whether_they_wake_linux() {
+        let said = |tree: &crate::Tree| {
+            let model = crate::Model::of(tree);
+            let mailboxes: Vec<bool> =
+                model.mailbox_controllers.iter().map(|mailbox| mailbox.wakeup_source).collect();
+            let processors: Vec<bool> = model.processors().map(|one| one.wakeup_source).collect();
+            (mailboxes, processors, model.findings)
+        };
+        assert_eq!(said(&linux("stm32mp157f-dk2")), (vec![true], vec![false], vec![]));
+        let tree = linux("stm32mp257f-ev1");
+        assert_eq!(said(&tree), (vec![false, false], vec![false, false], vec![]));
+        let set = |path, value: &[u8]| said(&tree.with_property(path, "wakeup-source", Some(value)).unwrap());
+        assert_eq!(set("/soc@0/mailbox@46250000", &[]).0, [false, true]);
+        let m33 = "/firmware/optee/rproc-service@0/m33@1";
+        let (mailboxes, processors, findings) = set(m33, &[]);
+        assert_eq!((mailboxes, processors, findings), (vec![false, false], vec![true, false], vec![]));
+        // A value changes nothing, as in Linux, and is doubted.
+        let (_, processors, findings) = set(m33, &[0, 0, 0, 0]);
+        assert_eq!(processors, [true, false]);
+        assert_eq!(findings[0].property.as_deref(), Some("wakeup-source"));
+    }
 
     #[test]
     fn linux_is_a_side_of_each_mailbox() {

@@ -82,6 +82,9 @@ pub struct Processor {
     pub clocks: Vec<ProviderRef>,
     /// Resets.
     pub resets: Vec<ProviderRef>,
+    /// Its interrupt, which is a watchdog's, wakes Linux (`wakeup-source` of its node: Linux `stm32_rproc.c`). Its mailbox has a
+    /// word of its own, [`MailboxController::wakeup_source`].
+    pub wakeup_source: bool,
     /// The firmware file that Linux would ask for.
     pub firmware_name: Option<String>,
     /// Properties of the form `vendor,name`, undecoded.

@@ -224,6 +224,7 @@ pub(crate) fn describe(
         power_domains: reference::list(node, &reference::POWER_DOMAINS, findings),
         clocks: reference::list(node, &reference::CLOCKS, findings),
         resets: reference::list(node, &reference::RESETS, findings),
+        wakeup_source: property::flag(node, "wakeup-source", findings),
         firmware_name: firmware_name.and_then(|name| findings.take(&path, "firmware-name", name)),
         vendor_properties: vendor_properties(node, findings),
         path,

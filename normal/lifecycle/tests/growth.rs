@@ -9,7 +9,7 @@ use std::time::Duration;
 
 // The simulated board of the unit tests names these by `crate::`.
 use rproc_lifecycle::{
-    Crash, CrashKind, Description, Event, Loader, Machine, Mailbox, MemoryRegion, Remoteproc, State,
+    Crash, CrashKind, Description, Event, Interrupts, Loader, Machine, Mailbox, MemoryRegion, Remoteproc, State,
     TableLocation, Wake,
 };
 
