@@ -1,5 +1,6 @@
 //! The processors of both trees that a system is asked for: who owns each, and which node describes it.
 
+use rproc_abi::ProcessorId;
 use rproc_devicetree::{
     Finding, LookupError, Model, Owner, Ownership, Processor, SecureModel, Severity, Translation, ownership,
 };
@@ -29,6 +30,23 @@ pub(super) fn owners(linux: &Model, secure: &SecureModel) -> Result<Vec<Ownershi
     if errors.is_empty() { Ok(owners) } else { Err(SystemError::Contradiction(errors)) }
 }
 
+/// The processors that a system is asked for, each by its name, its path or its id.
+pub(super) fn find_all<'a>(
+    linux: &'a Model,
+    owners: &[Ownership],
+    wanted: &[&str],
+) -> Result<Vec<Node<'a>>, SystemError> {
+    let mut nodes: Vec<Node<'a>> = Vec::new();
+    for wanted in wanted {
+        let node = Node::find(linux, owners, wanted)?;
+        if nodes.iter().any(|other| other.processor.id == node.processor.id) {
+            return Err(SystemError::Twice { name: node.processor.name.clone() });
+        }
+        nodes.push(node);
+    }
+    Ok(nodes)
+}
+
 impl<'a> Node<'a> {
     /// The processor with that name, path or id.
     pub(super) fn find(linux: &'a Model, owners: &[Ownership], wanted: &str) -> Result<Self, SystemError> {
@@ -44,6 +62,10 @@ impl<'a> Node<'a> {
             return Ok(Self { owner: Owner::Tee, processor, linux, translations: &[] });
         };
         let path = &found.processor.path;
+        // Said before anything runs: no reset, no start and no stop of it is within Linux's reach.
+        if found.processor.id == ProcessorId::CORTEX_M0_PLUS.0 {
+            return Err(SystemError::NotLinuxs { path: path.clone() });
+        }
         let of_it = |finding: &&Finding| {
             let below = path.strip_prefix(&finding.path);
             finding.severity == Severity::Error

@@ -118,6 +118,14 @@ impl Clocks {
         unused
     }
 
+    /// Switches nothing from now on, and claims mean nothing any more: the kernel that these were the clocks of is gone, and what
+    /// it left running runs on.
+    pub fn abandon(&self) {
+        let mut inner = self.0.borrow_mut();
+        inner.providers.clear();
+        inner.claims.clear();
+    }
+
     /// Every clock, in the order of providers and numbers.
     pub fn summary(&self) -> Vec<ClockState> {
         let mut inner = self.0.borrow_mut();

@@ -180,6 +180,18 @@ fn a_clock_that_does_not_go_off_keeps_no_other_on_and_is_reported() {
 }
 
 #[test]
+fn a_kernel_that_is_gone_switches_nothing() {
+    let memory = Memory::default();
+    let (clocks, id) = rcc(&memory);
+    let claim = clocks.claim("m0", &refs(id, &[135])).unwrap();
+    let before = memory.on();
+    clocks.abandon();
+    drop(claim);
+    assert!(clocks.disable_unused().off.is_empty() && clocks.take_faults().is_empty());
+    assert_eq!((memory.on(), before.is_empty()), (before, false));
+}
+
+#[test]
 fn the_table_ascends() {
     assert!(stm32mp25::TABLE.is_sorted_by(|a, b| a.number < b.number));
 }

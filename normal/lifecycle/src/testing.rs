@@ -14,9 +14,7 @@ use rproc_rpmsg::name_service::{Change, Name};
 use rproc_rpmsg::remote::{self, Remote};
 use rproc_rpmsg::{ReceiveError, Ring, SendError};
 
-use crate::{
-    Crash, Description, Interrupts, Loader, Machine, Mailbox, MemoryRegion, TableLocation, Wake,
-};
+use crate::{Crash, Description, Interrupts, Loader, Machine, Mailbox, MemoryRegion, TableLocation, Wake};
 
 /// The shared memory of the STM32MP25 EV1.
 pub(crate) const SHARED: Range<u64> = 0x8120_0000..0x8130_0000;

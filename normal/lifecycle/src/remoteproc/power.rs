@@ -39,6 +39,13 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
         Ok(())
     }
 
+    /// The normal world was woken by something else; a failure to resume is told as an event, since nobody has asked.
+    pub fn wake(&mut self) {
+        if let Err(error) = self.resume() {
+            self.tell(Event::ResumeFailed { reason: error.to_string() });
+        }
+    }
+
     /// Resumes when the firmware has signalled and may wake the normal world.
     pub(super) fn wake_up(&mut self) {
         if self.state != State::Suspended || !self.description.wakeup.mailbox {
@@ -48,8 +55,8 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
         let mut signals = Mailbox::ALL.into_iter().filter(|mailbox| description.has_mailbox(*mailbox));
         if let Some(mailbox) = signals.find(|mailbox| machine.is_pending(*mailbox)) {
             self.tell(Event::WokenUp { mailbox });
-            if let Err(error) = self.resume() {
-                self.tell(Event::ResumeFailed { reason: error.to_string() });
+            self.wake();
+            if self.state == State::Suspended {
                 // It would end every wait from now on.
                 self.set_aside();
             }

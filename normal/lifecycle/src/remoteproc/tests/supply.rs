@@ -275,7 +275,8 @@ fn a_signal_that_does_not_wake_linux_stays_until_it_wakes() {
         assert!(processor.machine_mut().is_pending(Mailbox::Queue0), "nobody took it from the firmware");
         processor.resume().unwrap();
         let events = settle(&mut processor);
-        let answer = |event: &Event| matches!(event, Event::MessageReceived { payload, .. } if payload == b"later");
+        let answer =
+            |event: &Event| matches!(event, Event::MessageReceived { payload, .. } if payload == b"later");
         assert!(events.iter().any(answer), "{events:?}");
         assert!(!processor.machine_mut().is_pending(Mailbox::Queue0));
     }
