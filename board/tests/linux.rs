@@ -303,3 +303,98 @@ fn linux_attaches_to_a_processor_of_its_own_by_the_backup_registers_and_leaves_i
     boot(&mut system, 0, firmware("echo-m4.elf"));
     echo(&mut system, 0, "from the start");
 }
+
+/// Which of the ways of the boot hold a tree names.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Hold {
+    Reset,
+    Monitor,
+    Register,
+}
+
+/// The DK2's trees with the Cortex-M4 given to Linux and its boot hold named so.
+fn held_by(way: Hold) -> (Tree, Tree) {
+    let (linux, secure) = linux_owned();
+    if way == Hold::Reset {
+        return (linux, secure);
+    }
+    let first = linux.node(M4_NODE).unwrap().raw("resets").unwrap()[..8].to_vec();
+    let linux = with(&linux, M4_NODE, "resets", Some(&first));
+    let linux = with(&linux, M4_NODE, "reset-names", Some(b"mcu_rst\0"));
+    match way {
+        Hold::Register => (with(&linux, M4_NODE, "st,syscfg-tz", None), secure),
+        _ => (linux, secure),
+    }
+}
+
+#[test]
+fn the_tree_chooses_how_linux_holds_an_m4() {
+    // With MCKPROT only the secure world reaches the hold: the two ways through it still work.
+    for (way, protected) in [
+        (Hold::Reset, false),
+        (Hold::Reset, true),
+        (Hold::Monitor, false),
+        (Hold::Monitor, true),
+        (Hold::Register, false),
+        (Hold::Register, true),
+    ] {
+        let (linux, secure) = held_by(way);
+        let mut system = start(&linux, &secure, &["m4"]).unwrap();
+        if protected {
+            system.board.get().port(Initiator::A35Secure).write32(TZCR, 3).unwrap();
+        }
+        system.processors[0].set_firmware(firmware("echo-m4.elf")).unwrap();
+        if (way, protected) == (Hold::Register, true) {
+            let error = system.processors[0].boot().unwrap_err().to_string();
+            assert!(error.contains("0x5000010c"), "{error}");
+            continue;
+        }
+        system.processors[0].boot().unwrap();
+        echo(&mut system, 0, "hello");
+        system.processors[0].shutdown().unwrap();
+        pass(&mut system, ms(1));
+        assert!(!runs(&system, ProcessorId::CORTEX_M4), "{way:?} {protected}");
+    }
+}
+
+#[test]
+fn without_trustzone_the_same_tree_means_the_register() {
+    let (linux, secure) = held_by(Hold::Monitor);
+    let hardware = start(&linux, &secure, &[]).unwrap().abandon();
+    hardware.board.get().port(Initiator::A35Secure).write32(TZCR, 0).unwrap();
+    let mut system = System::restart(hardware, &linux, &secure, &["m4"]).unwrap();
+    // The driver has looked once: what comes later does not change its way.
+    system.board.get().port(Initiator::A35Secure).write32(TZCR, 3).unwrap();
+    system.processors[0].set_firmware(firmware("echo-m4.elf")).unwrap();
+    let error = system.processors[0].boot().unwrap_err().to_string();
+    assert!(error.contains("0x5000010c"), "{error}");
+    system.board.get().port(Initiator::A35Secure).write32(TZCR, 0).unwrap();
+    system.processors[0].boot().unwrap();
+    echo(&mut system, 0, "hello");
+
+    let none = with(&linux, M4_NODE, "st,syscfg-holdboot", None);
+    let error = start(&none, &secure, &["m4"]).err().unwrap().to_string();
+    assert!(error.contains("hold_boot") && error.contains("st,syscfg-holdboot"), "{error}");
+}
+
+#[test]
+fn the_monitor_writes_the_hold_of_a_processor_that_is_linuxs_and_nothing_else() {
+    const RCC: u32 = 0x8200_1000;
+    let (linux, secure) = linux_owned();
+    let given = start(&linux, &secure, &[]).unwrap();
+    let call = |function, arguments| given.tee.monitor_call(function, arguments);
+    assert_eq!(call(RCC, [1, 0x10c, 1]), 0);
+    assert_eq!(register(&given, TZCR + 0x10c), 1);
+    for wrong in [[2, 0x10c, 0], [1, 0x404, 2], [1, 0x10c, 2], [1, 0, 0]] {
+        assert_eq!(call(RCC, wrong), 0xffff_fffd, "{wrong:x?}");
+    }
+    assert_eq!(call(RCC + 1, [1, 0x10c, 0]), 0xffff_ffff);
+    assert_eq!(register(&given, TZCR + 0x10c), 1);
+
+    let (linux, secure) = trees(DK2);
+    let kept = start(&linux, &secure, &[]).unwrap();
+    assert_eq!(kept.tee.monitor_call(RCC, [1, 0x10c, 1]), 0xffff_fffe);
+    assert_eq!(register(&kept, TZCR + 0x10c), 0);
+    let (linux, secure) = trees(EV1);
+    assert_eq!(start(&linux, &secure, &[]).unwrap().tee.monitor_call(RCC, [1, 0x10c, 1]), 0xffff_ffff);
+}

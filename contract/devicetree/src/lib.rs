@@ -44,7 +44,7 @@ pub use finding::{Finding, Problem, Severity};
 pub use mailbox::MailboxController;
 pub use model::{
     LookupError, MailboxRef, MemoryRegion, Model, PlatformProcessor, Processor, ProviderRef, Service,
-    VendorProperty,
+    SysconField, VendorProperty,
 };
 pub use nested::SERVICE_COMPATIBLE_PREFIX;
 pub use ownership::{AssignError, Owner, Ownership, assign, ownership};

@@ -82,6 +82,11 @@ pub struct Processor {
     pub clocks: Vec<ProviderRef>,
     /// Resets.
     pub resets: Vec<ProviderRef>,
+    /// The bits of a system controller that let it boot (`st,syscfg-holdboot`).
+    pub hold_boot: Option<SysconField>,
+    /// The bits of a system controller that say whether the clock controller tells secure from non-secure accesses
+    /// (`st,syscfg-tz`, deprecated).
+    pub trust_zone: Option<SysconField>,
     /// Its interrupt, which is a watchdog's, wakes Linux (`wakeup-source` of its node: Linux `stm32_rproc.c`). Its mailbox has a
     /// word of its own, [`MailboxController::wakeup_source`].
     pub wakeup_source: bool,
@@ -158,6 +163,19 @@ pub struct ProviderRef {
     pub provider: String,
     /// The cells after the phandle; for interrupts the specifier.
     pub arguments: Vec<u32>,
+}
+
+/// Some bits of a register of a system controller: phandle, offset and mask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SysconField {
+    /// Path of the controller's node.
+    pub controller: String,
+    /// Physical address of the controller's registers, where the tree tells it.
+    pub address: Option<u64>,
+    /// Offset of the register, in bytes.
+    pub offset: u32,
+    /// The bits.
+    pub mask: u32,
 }
 
 /// A property whose meaning is a vendor's own.
