@@ -93,7 +93,7 @@ impl Timeline {
     fn collect(&mut self) {
         let secure = self.tee.drain_entries().into_iter().map(|entry| Entry {
             at: entry.at,
-            processor: self.name(entry.processor.0),
+            processor: entry.processor.and_then(|id| self.name(id.0)),
             moment: Moment::Secure(entry.event),
         });
         let board = self.bus.drain_events().into_iter().map(|event| Entry {

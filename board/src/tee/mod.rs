@@ -131,7 +131,7 @@ impl HostTee {
         let kept = keep(&mut platform, &config.services.owned);
         let remoteproc =
             Service::new(HostPlatform(platform), Access::kernel_only(), config.policy, log.clone());
-        let scmi = soc::scmi(bus.description().family, secure(), &kept);
+        let scmi = soc::scmi(bus.description().family, secure(), &kept, log.clone());
         let monitor = Monitor::new(bus.description(), secure(), &kept);
         let mut services = Table::default();
         services.add(Uuid::REMOTEPROC_TA, config.services.remoteproc, remoteproc);
