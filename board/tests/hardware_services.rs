@@ -90,6 +90,8 @@ fn the_agent_learns_who_the_platform_is() {
 fn a_clock_asked_for_runs_and_one_let_go_stops() {
     let machine = machine(Services::all());
     let agent = machine.agent();
+    assert_eq!(machine.register(RCC + 0x574), 2, "as boot firmware leaves it");
+    assert!(agent.disable_clock(106).is_ok());
     assert_eq!(machine.register(RCC + 0x574), 0);
     assert!(agent.enable_clock(106).is_ok());
     assert_eq!(machine.register(RCC + 0x574), 2);

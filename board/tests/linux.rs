@@ -190,6 +190,7 @@ fn a_signal_wakes_linux_and_every_processor_where_its_mailbox_says_so() {
     pass(&mut system, ms(5));
     send(&mut system, 1, "wake me");
     system.suspend().unwrap();
+    system.suspend().unwrap();
     assert_eq!(states(&system), [State::Suspended; 2]);
     until(&mut system, 1, |event| matches!(event, Event::WokenUp { .. }).then_some(()));
     assert_eq!((states(&system), system.is_asleep()), (vec![State::Running; 2], false));
@@ -220,11 +221,14 @@ fn a_watchdog_wakes_linux_where_its_processor_says_so_and_waits_elsewhere() {
     }
 }
 
-/// A board on which something has started the processor that knows nothing of RPMsg, as boot loaders do.
+/// A board on which something has started the processor that knows nothing of RPMsg, as boot loaders do: of the mailboxes it
+/// has the third, `shutdown`.
 fn started_by_a_boot_loader(trees: (&Tree, &Tree), node: &str, processor: &str, image: Vec<u8>) -> Hardware {
     let (linux, secure) = trees;
-    let tree = with(linux, node, "mboxes", None);
-    let mut loader = start(&with(&tree, node, "mbox-names", None), secure, &[processor]).unwrap();
+    let shutdown = linux.node(node).unwrap().raw("mboxes").unwrap()[16..24].to_vec();
+    let tree = with(linux, node, "mboxes", Some(&shutdown));
+    let tree = with(&tree, node, "mbox-names", Some(b"shutdown\0"));
+    let mut loader = start(&tree, secure, &[processor]).unwrap();
     boot(&mut loader, 0, image);
     pass(&mut loader, ms(5));
     loader.abandon()
@@ -302,6 +306,69 @@ fn linux_attaches_to_a_processor_of_its_own_by_the_backup_registers_and_leaves_i
     assert_eq!((register(&system, STATE), runs(&system, ProcessorId::CORTEX_M4)), (0, false));
     boot(&mut system, 0, firmware("echo-m4.elf"));
     echo(&mut system, 0, "from the start");
+}
+
+#[test]
+fn an_m0_that_runs_keeps_its_clocks_by_the_list_in_the_tree_and_stops_dead_without() {
+    const M0_NODE: &str = "/firmware/optee/rproc-service@0/m0@2";
+    const LPTIM3CFGR: u64 = 0x4420_074c;
+    const LPUART1CFGR: u64 = 0x4420_07a0;
+    let (linux, secure) = trees(EV1);
+    for listed in [true, false] {
+        let mut first = start(&linux, &secure, &["m0"]).unwrap();
+        boot(&mut first, 0, m0("blink-m0.elf"));
+        pass(&mut first, ms(250));
+        let tree = if listed { linux.clone() } else { with(&linux, M0_NODE, "clocks", None) };
+        let mut system = System::restart(first.abandon(), &tree, &secure, &["m0"]).unwrap();
+        assert_eq!(states(&system), [State::Detached]);
+        system.processors[0].boot().unwrap();
+        system.drain();
+        pass(&mut system, ms(350));
+        let blinks = system.drain().into_iter().filter(|entry| match &entry.moment {
+            Moment::Board(rproc_board::Happening::UartLine { line, .. }) => line.starts_with("blink: "),
+            _ => false,
+        });
+        let expected = if listed { 3..=4 } else { 0..=0 };
+        assert!(expected.contains(&blinks.count()), "{listed}");
+        for gate in [LPTIM3CFGR, LPUART1CFGR] {
+            assert_eq!(register(&system, gate) & 2 != 0, listed, "{gate:#x}");
+        }
+        assert!(runs(&system, ProcessorId::CORTEX_M0_PLUS), "its own clock is the TEE's");
+        system.processors[0].shutdown().unwrap();
+        let answered = system
+            .drain()
+            .into_iter()
+            .any(|entry| matches!(entry.moment, Moment::Lifecycle(Event::LeaveAcknowledged { .. })));
+        assert_eq!(answered, listed, "without LPUART1 it never gets through its last word");
+    }
+}
+
+#[test]
+fn what_linux_itself_drives_keeps_its_clocks_and_the_rest_goes_off_at_the_end_of_its_boot() {
+    let (linux, secure) = trees(EV1);
+    // IPCC1, HSEM, IPCC2, LPTIM3.
+    let gates =
+        |system: &System| [0x570, 0x56c, 0x574, 0x74c].map(|gate| register(system, 0x4420_0000 + gate) & 2);
+    let mut system = start(&linux, &secure, &["m33"]).unwrap();
+    assert_eq!(gates(&system), [2, 2, 0, 0]);
+    let told = system.drain().into_iter().find_map(|entry| match entry.moment {
+        Moment::UnusedClocks { off, errors } => Some((off, errors)),
+        _ => None,
+    });
+    let (off, errors) = told.unwrap();
+    assert!(off.iter().any(|name| name == "ck_bus_ipcc2") && errors.is_empty(), "{off:?} {errors:?}");
+    let mut system = start(&linux, &secure, &["m0"]).unwrap();
+    assert_eq!(gates(&system), [0, 2, 2, 0]);
+    boot(&mut system, 0, m0("blink-m0.elf"));
+    assert_eq!(gates(&system), [0, 2, 2, 2]);
+    system.processors[0].shutdown().unwrap();
+    assert_eq!(gates(&system), [0, 2, 2, 0], "the mailbox's driver is still there");
+    let silent = with(&linux, "/soc@0/mailbox@40490000", "clocks", None);
+    let mut system = start(&silent, &secure, &["m33"]).unwrap();
+    assert_eq!(gates(&system), [0, 2, 0, 0]);
+    boot(&mut system, 0, m33("echo-m33.elf"));
+    pass(&mut system, ms(50));
+    assert!(system.processors[0].channels().is_empty(), "a mailbox without a clock carries nothing");
 }
 
 /// Which of the ways of the boot hold a tree names.
@@ -397,4 +464,18 @@ fn the_monitor_writes_the_hold_of_a_processor_that_is_linuxs_and_nothing_else() 
     assert_eq!(register(&kept, TZCR + 0x10c), 0);
     let (linux, secure) = trees(EV1);
     assert_eq!(start(&linux, &secure, &[]).unwrap().tee.monitor_call(RCC, [1, 0x10c, 1]), 0xffff_ffff);
+}
+
+#[test]
+fn a_linux_owned_m0_is_refused_in_a_sentence_before_there_is_a_board() {
+    let (linux, secure) = trees(EV1);
+    let (linux, secure) = assign(&linux, &secure, ProcessorId::CORTEX_M0_PLUS.0, Owner::Linux).unwrap();
+    // A board without a clock controller cannot be powered on.
+    let secure = secure.with_string("/soc@0/rcc@44200000", "compatible", "none").unwrap();
+    let error = start(&linux, &secure, &["m0"]).err().unwrap();
+    assert!(matches!(error, SystemError::NotLinuxs { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("RCC_C3CFGR, which only the secure world may write; make it the TEE's"), "{text}");
+    let error = start(&linux, &secure, &["m33"]).err().unwrap();
+    assert!(matches!(error, SystemError::Description(_)), "{error}");
 }

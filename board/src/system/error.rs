@@ -102,10 +102,10 @@ pub enum SystemError {
         /// What kept it.
         reason: String,
     },
-    /// The clocks that a processor needs cannot be asked for.
+    /// Clocks that are needed cannot be asked for.
     #[error("the clocks of {processor} cannot be had: {reason}")]
     Clocks {
-        /// Path of the processor's node.
+        /// Path of the node that names them: a processor's, or of something that Linux itself drives.
         processor: String,
         /// What the TEE's SCMI service said.
         reason: String,

@@ -1,5 +1,6 @@
 //! The whole system on one virtual board: device trees, TEE bus, secure world, normal world and remote processors.
 
+mod clocks;
 mod control;
 mod error;
 mod loader;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rproc_abi::ProcessorId;
+use rproc_clocks::Claim;
 use rproc_devicetree::{Model, Owner, Ownership, SecureModel, Tree};
 use rproc_lifecycle::{AutoBoot, Event, LinuxLoader, Remoteproc};
 use rproc_tee::RemoteprocService;
@@ -77,6 +79,8 @@ pub struct System {
     pub owners: Vec<Ownership>,
     timeline: Rc<RefCell<Timeline>>,
     clocks: Option<Rc<LinuxClocks>>,
+    /// The clocks of Linux's own drivers.
+    _claims: Vec<Claim>,
     /// While Linux sleeps: the places of the processors that were suspended.
     asleep: Option<Vec<usize>>,
 }
@@ -95,7 +99,7 @@ impl System {
         let nodes = node::find_all(&linux, &owners, processors)?;
         let description = Description::from_trees(&secure, &linux)?;
         let hardware = Hardware::power_on(&description, &owners, tee, real_time)?;
-        Self::bind(hardware, &nodes, owners)
+        Self::bind(hardware, &linux, &nodes, owners)
     }
 
     /// Linux boots on a board that is up: after a boot loader, or after another Linux ([`System::abandon`]). A processor that
@@ -113,7 +117,7 @@ impl System {
         let linux = Model::of(linux_tree);
         let owners = node::owners(&linux, &SecureModel::of(secure_tree))?;
         let nodes = node::find_all(&linux, &owners, processors)?;
-        Self::bind(hardware, &nodes, owners)
+        Self::bind(hardware, &linux, &nodes, owners)
     }
 
     /// Linux stops where it is, as in a panic: nothing is shut down, no clock is switched off, and the processors run on.
@@ -124,15 +128,22 @@ impl System {
         Hardware { board: self.board, tee: self.tee }
     }
 
-    /// Binds each processor to who loads it.
-    fn bind(hardware: Hardware, nodes: &[Node<'_>], owners: Vec<Ownership>) -> Result<Self, SystemError> {
+    /// Binds each processor to who loads it, and ends Linux's boot: clocks that nobody has claimed go off.
+    fn bind(
+        hardware: Hardware,
+        linux: &Model,
+        nodes: &[Node<'_>],
+        owners: Vec<Ownership>,
+    ) -> Result<Self, SystemError> {
         let mut ground = Ground::of(hardware);
+        ground.claim_for_drivers(linux, nodes)?;
         let mut processors = Vec::new();
         for node in nodes {
             processors.push(ground.processor(node)?);
         }
-        let Ground { board, tee, timeline, clocks, .. } = ground;
-        Ok(Self { processors, tee, board, owners, timeline, clocks, asleep: None })
+        ground.disable_unused_clocks();
+        let Ground { board, tee, timeline, clocks, claims, .. } = ground;
+        Ok(Self { processors, tee, board, owners, timeline, clocks, _claims: claims, asleep: None })
     }
 
     /// The processor of that name.
@@ -178,6 +189,7 @@ struct Ground {
     timeline: Rc<RefCell<Timeline>>,
     service: Option<Rc<RemoteprocService<Arc<HostTee>>>>,
     clocks: Option<Rc<LinuxClocks>>,
+    claims: Vec<Claim>,
 }
 
 impl Hardware {
@@ -199,7 +211,14 @@ impl Hardware {
 impl Ground {
     fn of(Hardware { board, tee }: Hardware) -> Self {
         let timeline = Timeline::new(tee.clone(), board.get().bus().clone());
-        Self { board, tee, timeline: Rc::new(RefCell::new(timeline)), service: None, clocks: None }
+        Self {
+            board,
+            tee,
+            timeline: Rc::new(RefCell::new(timeline)),
+            service: None,
+            clocks: None,
+            claims: Vec::new(),
+        }
     }
 
     /// Binds a processor to its loader, its mailbox and what it runs on.
@@ -257,16 +276,5 @@ impl Ground {
         let memory = LinuxMemory::new(self.board.get().port(Initiator::A35NonSecure));
         let (control, boot) = LinuxControl::new(node.processor, board, &self.tee, &memory)?;
         Ok(Owned::Linux(Box::new(LinuxLoader::new(node.describe(), boot, memory, control))))
-    }
-
-    fn clocks(&mut self, board: &Description, processor: &str) -> Result<Rc<LinuxClocks>, SystemError> {
-        if let Some(clocks) = &self.clocks {
-            return Ok(clocks.clone());
-        }
-        let linux = self.board.get().port(Initiator::A35NonSecure);
-        let clocks = LinuxClocks::new(self.tee.clone(), linux, board.registers.rcc).map_err(|error| {
-            SystemError::Clocks { processor: processor.to_owned(), reason: error.to_string() }
-        })?;
-        Ok(self.clocks.insert(Rc::new(clocks)).clone())
     }
 }

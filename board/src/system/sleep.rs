@@ -6,11 +6,15 @@ use super::{System, SystemError};
 
 impl System {
     /// Linux goes to sleep. Every processor that runs is suspended, in its power domain `sleep` where it has one; those that are
-    /// off, detached or crashed stay as they are. Time passes in [`System::wait`], which returns what wakes Linux.
+    /// off, detached or crashed stay as they are. Time passes in [`System::wait`], which returns what wakes Linux. Nothing
+    /// happens to a Linux that sleeps already.
     ///
     /// # Errors
     /// [`SystemError::Awake`]: a processor would not be suspended. Linux is awake then, and so is every processor.
     pub fn suspend(&mut self) -> Result<(), SystemError> {
+        if self.is_asleep() {
+            return Ok(());
+        }
         let mut asleep = Vec::new();
         for (place, processor) in self.processors.iter_mut().enumerate() {
             if !matches!(processor.state(), State::Running | State::Attached) {

@@ -33,6 +33,13 @@ pub enum Moment {
         /// When it became visible.
         scope: Scope,
     },
+    /// Linux has ended its boot and switched off the clocks that nobody had claimed.
+    UnusedClocks {
+        /// Those that went off.
+        off: Vec<String>,
+        /// Why others did not.
+        errors: Vec<String>,
+    },
     /// The secure world did something.
     Secure(SecureEvent),
     /// The normal world's remoteproc framework did something.

@@ -200,6 +200,10 @@ impl Translator {
                 device: device.clone(),
                 needs_supplicant: *scope == Scope::Supplicant,
             }),
+            Moment::UnusedClocks { errors, .. } => {
+                let text = || format!("unused clocks that do not go off: {}", errors.join("; "));
+                (!errors.is_empty()).then(|| RunEvent::Note { text: text() })
+            }
             Moment::Secure(event) => secure(event),
             Moment::Lifecycle(event) => self.lifecycle(entry.processor.as_deref(), event),
             Moment::Board(happening) => board(happening),

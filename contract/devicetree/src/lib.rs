@@ -41,7 +41,7 @@ mod tree;
 pub use blob::{Error, MAXIMUM_DEPTH, MAXIMUM_SIZE};
 pub use bus::Translation;
 pub use finding::{Finding, Problem, Severity};
-pub use mailbox::MailboxController;
+pub use mailbox::{MailboxController, Semaphores};
 pub use model::{
     LookupError, MailboxRef, MemoryRegion, Model, PlatformProcessor, Processor, ProviderRef, Service,
     SysconField, VendorProperty,

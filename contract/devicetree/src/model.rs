@@ -11,7 +11,7 @@ use core::ops::Range;
 
 use crate::bus::Translation;
 use crate::finding::{Finding, Findings, Severity};
-use crate::mailbox::{self, MailboxController};
+use crate::mailbox::{self, MailboxController, Semaphores};
 use crate::nested::{self, Uses};
 use crate::platform;
 use crate::property;
@@ -31,6 +31,8 @@ pub struct Model {
     pub platform: Vec<PlatformProcessor>,
     /// The mailbox controllers.
     pub mailbox_controllers: Vec<MailboxController>,
+    /// The hardware semaphores.
+    pub semaphores: Vec<Semaphores>,
     /// Flaws, in the order in which they were met.
     pub findings: Vec<Finding>,
 }
@@ -227,6 +229,7 @@ impl Model {
         let required = services.is_empty() && platform.is_empty();
         services.extend(nested::services(tree, required, &mut uses, &mut findings));
         let mailbox_controllers = mailbox::controllers(tree, &mut findings);
+        let semaphores = mailbox::semaphores(tree, &mut findings);
         let compatible = tree.root().raw("compatible").map(property::strings);
         Model {
             compatible: compatible.and_then(Result::ok).unwrap_or_default(),
@@ -234,6 +237,7 @@ impl Model {
             reserved_memory,
             platform,
             mailbox_controllers,
+            semaphores,
             findings: findings.list,
         }
     }
