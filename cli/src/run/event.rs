@@ -200,6 +200,10 @@ impl Translator {
                 device: device.clone(),
                 needs_supplicant: *scope == Scope::Supplicant,
             }),
+            Moment::UnusedClocks { errors, .. } => {
+                let text = || format!("unused clocks that do not go off: {}", errors.join("; "));
+                (!errors.is_empty()).then(|| RunEvent::Note { text: text() })
+            }
             Moment::Secure(event) => secure(event),
             Moment::Lifecycle(event) => self.lifecycle(entry.processor.as_deref(), event),
             Moment::Board(happening) => board(happening),
@@ -351,6 +355,9 @@ fn secure(event: &SecureEvent) -> Option<RunEvent> {
         SecureEvent::Released { boot_address } => RunEvent::Released { boot_address: *boot_address },
         SecureEvent::Wiped { size } => RunEvent::Wiped { size: *size },
         SecureEvent::Refused { refusal } => RunEvent::refused(refusal),
+        SecureEvent::RegisterRefused { refusal } => {
+            RunEvent::Note { text: format!("the TEE's SCMI service could not do what Linux asked: {refusal}") }
+        }
         SecureEvent::Held => return None,
     })
 }
