@@ -232,7 +232,11 @@ where
         self.set_condition(id, Condition::Broken);
         let driver = driver(&mut self.soc, id)?;
         driver.hold(&mut self.hardware)?;
-        driver.close(&mut self.hardware)?;
+        if let Err(refusal) = driver.close(&mut self.hardware) {
+            // What is not known to be closed is at least not there to be read. The first refusal counts.
+            let _ = wipe(driver, &mut self.hardware);
+            return Err(refusal);
+        }
         let size = wipe(driver, &mut self.hardware)?;
         for region in shared_regions(driver) {
             driver.share(&mut self.hardware, &region)?;
@@ -323,9 +327,10 @@ where
         }
         let boot_address = driver.boot_address()?;
         if let Err(refusal) = driver.release(&mut self.hardware) {
-            // Half released is not released.
-            let reclaimed = driver.hold(&mut self.hardware).and_then(|()| driver.reclaim(&mut self.hardware));
-            if reclaimed.is_err() {
+            // Half released is not released. One that cannot be held any more does not come far without its memory.
+            let held = driver.hold(&mut self.hardware);
+            let reclaimed = driver.reclaim(&mut self.hardware);
+            if held.and(reclaimed).is_err() {
                 self.set_condition(id, Condition::Broken);
             }
             return Err(refusal);
