@@ -109,11 +109,32 @@ pub fn write_checked<H: Hardware>(
     mask: u32,
     value: u32,
 ) -> Result<(), Refusal> {
+    write_keeping(hardware, address, mask, value, !mask)
+}
+
+/// As [`write_checked`], for a register whose other bits are locks: they are written zero, which unlocks nothing, so that one
+/// that is read wrong locks nothing.
+pub(crate) fn write_alone<H: Hardware>(
+    hardware: &mut H,
+    address: u64,
+    mask: u32,
+    value: u32,
+) -> Result<(), Refusal> {
+    write_keeping(hardware, address, mask, value, 0)
+}
+
+fn write_keeping<H: Hardware>(
+    hardware: &mut H,
+    address: u64,
+    mask: u32,
+    value: u32,
+    keep: u32,
+) -> Result<(), Refusal> {
     let old = hardware.read32(address).map_err(register_refusal)?;
     if old & mask == value & mask {
         return Ok(());
     }
-    hardware.write32(address, old & !mask | value & mask).map_err(register_refusal)?;
+    hardware.write32(address, old & keep | value & mask).map_err(register_refusal)?;
     let now = hardware.read32(address).map_err(register_refusal)?;
     if now & mask == value & mask {
         Ok(())
@@ -213,6 +234,9 @@ mod tests {
                 if write_sure(&mut hardware, 0, 1, wanted).is_ok() {
                     assert_eq!(hardware.value & 1, wanted, "{before} to {wanted}, read {wrong} wrong");
                 }
+                let mut hardware = OneWrongRead { value: before, reads: 0, wrong };
+                let _ = write_alone(&mut hardware, 0, 1, wanted);
+                assert_eq!(hardware.value & !1, 0, "{before} to {wanted}, read {wrong} wrong: a lock is set");
             }
         }
     }

@@ -425,15 +425,15 @@ fn distinct<H: Hardware>(driver: &dyn RemoteProcessor<H>) -> impl Iterator<Item 
     crate::region::distinct(driver.regions(), |physical| driver.canonical(physical))
 }
 
-/// Zeroes all regions, and says how many bytes that were.
+/// Zeroes all regions, and says how many bytes that were. One that cannot be reached keeps none of the others from it.
 fn wipe<H: Hardware>(driver: &dyn RemoteProcessor<H>, hardware: &mut H) -> Result<u64, Refusal> {
-    let mut total = 0;
+    let mut total = Ok(0);
     for region in distinct(driver) {
         let start = driver.canonical(region.physical);
-        hardware.fill_memory(start, region.size, 0).map_err(memory_refusal)?;
-        total += region.size;
+        let filled = hardware.fill_memory(start, region.size, 0).map_err(memory_refusal);
+        total = total.and_then(|total| filled.map(|()| total + region.size));
     }
-    Ok(total)
+    total
 }
 
 fn copy<'a, M: SharedMemory>(memory: &PtaMemory<'_, M>, room: &'a mut [u8]) -> Result<&'a [u8], Refusal> {

@@ -27,7 +27,8 @@ pub(super) const MCURSTF: u32 = 1 << 5;
 /// apart is left as it is, and refused: the boot chain has decided so, and Linux relies on it.
 pub(super) fn protect<H: Hardware>(hardware: &mut H) -> Result<(), Refusal> {
     wait_for(hardware, TZCR, TZEN, TZEN, TZCR, 1)?;
-    write_checked(hardware, TZCR, MCKPROT, MCKPROT)
+    // Both bits, though the first is there: what was read wrong must not take it away.
+    write_checked(hardware, TZCR, TZEN | MCKPROT, TZEN | MCKPROT)
 }
 
 /// Lets the normal world reset and start the processor.
