@@ -24,7 +24,7 @@ use rproc_tee::RemoteprocService;
 use crate::bus::Initiator;
 use crate::clocks::LinuxClocks;
 use crate::tee::{HostTee, TeeConfig};
-use crate::{Board, Description};
+use crate::{Board, BoardError, Description};
 
 pub use control::LinuxControl;
 pub use error::SystemError;
@@ -76,6 +76,17 @@ impl System {
     /// # Errors
     /// [`SystemError`].
     pub fn start(config: SystemConfig<'_>) -> Result<Self, SystemError> {
+        Self::start_on(config, Board::new)
+    }
+
+    /// The same on a board that `make` makes of what the trees describe.
+    ///
+    /// # Errors
+    /// [`SystemError`].
+    pub fn start_on(
+        config: SystemConfig<'_>,
+        make: impl FnOnce(&Description) -> Result<Board, BoardError>,
+    ) -> Result<Self, SystemError> {
         let linux = Model::of(config.linux_tree);
         let secure = SecureModel::of(config.secure_tree);
         let owners = node::owners(&linux, &secure)?;
@@ -88,7 +99,7 @@ impl System {
             nodes.push(node);
         }
         let description = Description::from_trees(&secure, &linux)?;
-        let mut ground = Ground::lay(&description, &owners, config.tee, config.real_time)?;
+        let mut ground = Ground::lay(make(&description)?, &owners, config.tee, config.real_time);
         let mut processors = Vec::new();
         for node in &nodes {
             processors.push(ground.processor(node)?);
@@ -140,20 +151,14 @@ struct Ground {
 }
 
 impl Ground {
-    /// Powers the board on and boots the TEE, which gives away what is Linux's.
-    fn lay(
-        description: &Description,
-        owners: &[Ownership],
-        mut config: TeeConfig,
-        real_time: bool,
-    ) -> Result<Self, SystemError> {
+    /// Boots the TEE on a board, which gives away what is Linux's.
+    fn lay(board: Board, owners: &[Ownership], mut config: TeeConfig, real_time: bool) -> Self {
         let kept = owners.iter().filter(|one| matches!(one.owner, Owner::Tee | Owner::Nobody));
         config.services.owned = kept.map(|one| ProcessorId(one.id)).collect();
-        let board = Board::new(description)?;
         let tee = Arc::new(HostTee::new(board.bus().clone(), config));
         let timeline = Rc::new(RefCell::new(Timeline::new(tee.clone(), board.bus().clone())));
         let board = SharedBoard::new(board, real_time);
-        Ok(Self { board, tee, timeline, service: None, clocks: None })
+        Self { board, tee, timeline, service: None, clocks: None }
     }
 
     /// Binds a processor to its loader, its mailbox and what it runs on.
