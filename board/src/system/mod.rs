@@ -27,7 +27,7 @@ use rproc_tee::RemoteprocService;
 use crate::bus::Initiator;
 use crate::clocks::LinuxClocks;
 use crate::tee::{HostTee, TeeConfig};
-use crate::{Board, Description};
+use crate::{Board, BoardError, Description};
 
 pub use control::LinuxControl;
 pub use error::SystemError;
@@ -92,13 +92,24 @@ impl System {
     /// # Errors
     /// [`SystemError`].
     pub fn start(config: SystemConfig<'_>) -> Result<Self, SystemError> {
+        Self::start_on(config, Board::new)
+    }
+
+    /// The same on a board that `make` makes of what the trees describe.
+    ///
+    /// # Errors
+    /// [`SystemError`].
+    pub fn start_on(
+        config: SystemConfig<'_>,
+        make: impl FnOnce(&Description) -> Result<Board, BoardError>,
+    ) -> Result<Self, SystemError> {
         let SystemConfig { linux_tree, secure_tree, processors, tee, real_time } = config;
         let linux = Model::of(linux_tree);
         let secure = SecureModel::of(secure_tree);
         let owners = node::owners(&linux, &secure)?;
         let nodes = node::find_all(&linux, &owners, processors)?;
         let description = Description::from_trees(&secure, &linux)?;
-        let hardware = Hardware::power_on(&description, &owners, tee, real_time)?;
+        let hardware = Hardware::power_on(make(&description)?, &owners, tee, real_time);
         Self::bind(hardware, &linux, &nodes, owners)
     }
 
@@ -193,18 +204,12 @@ struct Ground {
 }
 
 impl Hardware {
-    /// Powers a board on and boots its TEE, which gives away what is Linux's.
-    fn power_on(
-        description: &Description,
-        owners: &[Ownership],
-        mut config: TeeConfig,
-        real_time: bool,
-    ) -> Result<Self, SystemError> {
+    /// Boots the TEE on a board, which gives away what is Linux's.
+    fn power_on(board: Board, owners: &[Ownership], mut config: TeeConfig, real_time: bool) -> Self {
         let kept = owners.iter().filter(|one| matches!(one.owner, Owner::Tee | Owner::Nobody));
         config.services.owned = kept.map(|one| ProcessorId(one.id)).collect();
-        let board = Board::new(description)?;
         let tee = Arc::new(HostTee::new(board.bus().clone(), config));
-        Ok(Self { board: SharedBoard::new(board, real_time), tee })
+        Self { board: SharedBoard::new(board, real_time), tee }
     }
 }
 

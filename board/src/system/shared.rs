@@ -117,6 +117,19 @@ impl SharedBoard {
         self.0.borrow().heard(processor)
     }
 
+    /// For a driver that has looked and found no signal of its processor: a mailbox interrupt that is high nevertheless would not let
+    /// the board go on, so it is disabled until it is low.
+    pub(super) fn quench(&self, processor: u32) {
+        let mut inner = self.0.borrow_mut();
+        let Inner { board, lines, .. } = &mut *inner;
+        let high = board.pending_interrupts();
+        for (spi, line) in lines.iter() {
+            if matches!(line, Line::Mailbox(id) if *id == processor) {
+                board.set_interrupt_enabled(*spi, !high.contains(spi));
+            }
+        }
+    }
+
     /// Takes the crash that a processor's driver has not been told of.
     pub(super) fn take_crash(&self, processor: u32) -> Option<Crash> {
         self.0.borrow_mut().crashes.remove(&processor)

@@ -355,9 +355,9 @@ fn secure(event: &SecureEvent) -> Option<RunEvent> {
         SecureEvent::Released { boot_address } => RunEvent::Released { boot_address: *boot_address },
         SecureEvent::Wiped { size } => RunEvent::Wiped { size: *size },
         SecureEvent::Refused { refusal } => RunEvent::refused(refusal),
-        SecureEvent::RegisterRefused { refusal } => {
-            RunEvent::Note { text: format!("the TEE's SCMI service could not do what Linux asked: {refusal}") }
-        }
+        SecureEvent::RegisterRefused { refusal } => RunEvent::Note {
+            text: format!("the TEE's SCMI service could not do what Linux asked: {refusal}"),
+        },
         SecureEvent::Held => return None,
     })
 }

@@ -236,7 +236,11 @@ where
         self.set_condition(id, Condition::Broken);
         let driver = driver(&mut self.soc, id)?;
         driver.hold(&mut self.hardware)?;
-        driver.close(&mut self.hardware)?;
+        if let Err(refusal) = driver.close(&mut self.hardware) {
+            // What is not known to be closed is at least not there to be read. The first refusal counts.
+            let _ = wipe(driver, &mut self.hardware);
+            return Err(refusal);
+        }
         let size = wipe(driver, &mut self.hardware)?;
         for region in shared_regions(driver) {
             driver.share(&mut self.hardware, &region)?;
@@ -399,9 +403,10 @@ where
         }
         let boot_address = driver.boot_address()?;
         if let Err(refusal) = driver.release(&mut self.hardware) {
-            // Half released is not released.
-            let reclaimed = driver.hold(&mut self.hardware).and_then(|()| driver.reclaim(&mut self.hardware));
-            if reclaimed.is_err() {
+            // Half released is not released. One that cannot be held any more does not come far without its memory.
+            let held = driver.hold(&mut self.hardware);
+            let reclaimed = driver.reclaim(&mut self.hardware);
+            if held.and(reclaimed).is_err() {
                 self.set_condition(id, Condition::Broken);
             }
             return Err(refusal);
@@ -496,15 +501,15 @@ fn distinct<H: Hardware>(driver: &dyn RemoteProcessor<H>) -> impl Iterator<Item 
     crate::region::distinct(driver.regions(), |physical| driver.canonical(physical))
 }
 
-/// Zeroes all regions, and says how many bytes that were.
+/// Zeroes all regions, and says how many bytes that were. One that cannot be reached keeps none of the others from it.
 fn wipe<H: Hardware>(driver: &dyn RemoteProcessor<H>, hardware: &mut H) -> Result<u64, Refusal> {
-    let mut total = 0;
+    let mut total = Ok(0);
     for region in distinct(driver) {
         let start = driver.canonical(region.physical);
-        hardware.fill_memory(start, region.size, 0).map_err(memory_refusal)?;
-        total += region.size;
+        let filled = hardware.fill_memory(start, region.size, 0).map_err(memory_refusal);
+        total = total.and_then(|total| filled.map(|()| total + region.size));
     }
-    Ok(total)
+    total
 }
 
 fn copy<'a, M: SharedMemory>(memory: &PtaMemory<'_, M>, room: &'a mut [u8]) -> Result<&'a [u8], Refusal> {
