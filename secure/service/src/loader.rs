@@ -21,17 +21,17 @@ pub(crate) struct LoadedFirmware {
     pub(crate) resource_table: Option<TableLocation>,
     /// The image's security counter, to be remembered once it runs.
     pub(crate) security_counter: u32,
+    /// What the image leaves open.
+    pub(crate) unbound: Unbound,
 }
 
-/// Loads the container. On failure the platform has wiped whatever was written.
+/// Loads the container into a processor's memory that holds nothing. On failure the platform has wiped whatever was written.
 pub(crate) fn load<M: SharedMemory, H: Sha256, P: PlatformClient>(
     shared: &M,
     policy: Policy,
     platform: &mut Platform<'_, P>,
     observer: &mut impl Observer,
 ) -> Result<LoadedFirmware, Refusal> {
-    // What an earlier run left, for a dump, ends here.
-    platform.release()?;
     let loaded = authenticate_and_place::<M, H, P>(shared, policy, platform, observer);
     if loaded.is_err() {
         // The first reason counts; a platform that cannot wipe keeps the memory closed.
@@ -48,7 +48,7 @@ fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
 ) -> Result<LoadedFirmware, Refusal> {
     let copy = MetadataCopy::take(shared)?;
     let image = copy.authenticate::<H, P>(platform)?;
-    let security_counter = check_binding(&image, policy, platform, observer)?;
+    let (security_counter, unbound) = check_binding(&image, policy, platform, observer)?;
     let images = room::collect(image.images())?;
     let heads = take_heads::<M, H>(&image, &images, shared)?;
     let plan = LoadPlan::make(&heads, platform)?;
@@ -86,7 +86,7 @@ fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
         resource_table: table.location,
         derived: table.derived,
     });
-    Ok(LoadedFirmware { resource_table: table.location, security_counter })
+    Ok(LoadedFirmware { resource_table: table.location, security_counter, unbound })
 }
 
 /// A refusal that does not say where it is, a register for one, is about this segment.
@@ -103,7 +103,7 @@ fn check_binding<P: PlatformClient>(
     policy: Policy,
     platform: &mut Platform<'_, P>,
     observer: &mut impl Observer,
-) -> Result<u32, Refusal> {
+) -> Result<(u32, Unbound), Refusal> {
     let target = image.target();
     let counter = image.security_counter();
     let unbound = Unbound {
@@ -146,8 +146,7 @@ fn check_binding<P: PlatformClient>(
                 .found(name(target.processor))
                 .at(at));
         }
-        let mut room = [0; 32];
-        match platform.soc_name(&mut room)? {
+        match platform.soc_name()? {
             Some(soc) if soc == target.soc() => {}
             Some(soc) => {
                 return Err(Refusal::new(Reason::WrongSoc).expected(soc).found(target.soc()).at(at));
@@ -165,7 +164,7 @@ fn check_binding<P: PlatformClient>(
             .found(Fact::Number(u64::from(counter)))
             .at(Place::Tlv { kind: TlvKind::SECURITY_COUNTER.0 }));
     }
-    Ok(counter)
+    Ok((counter, unbound))
 }
 
 fn take_heads<'a, M: SharedMemory, H: Sha256>(

@@ -37,15 +37,30 @@ impl SharedMemory for Nothing {
     }
 }
 
+/// The way to the platform service, and what it said that never changes.
+pub(crate) struct Connection<P> {
+    client: P,
+    /// Bytes of the SoC's name and how many of them are.
+    soc_name: Option<([u8; 32], usize)>,
+}
+
+impl<P> Connection<P> {
+    pub(crate) const fn new(client: P) -> Self {
+        Self { client, soc_name: None }
+    }
+}
+
 /// The platform service, for one processor.
 pub(crate) struct Platform<'p, P> {
     client: &'p mut P,
+    soc_name: &'p mut Option<([u8; 32], usize)>,
     pub(crate) processor: ProcessorId,
 }
 
 impl<'p, P: PlatformClient> Platform<'p, P> {
-    pub(crate) fn new(client: &'p mut P, processor: ProcessorId) -> Self {
-        Self { client, processor }
+    pub(crate) fn new(connection: &'p mut Connection<P>, processor: ProcessorId) -> Self {
+        let Connection { client, soc_name } = connection;
+        Self { client, soc_name, processor }
     }
 
     fn call<M: SharedMemory>(&mut self, command: Command<PtaMemory<'_, M>>) -> Result<Answer, Refusal> {
@@ -187,12 +202,17 @@ impl<'p, P: PlatformClient> Platform<'p, P> {
         optional(self.plain(Command::PlatformTlv { kind, value: PtaMemory::Private(value) })).map(drop)
     }
 
-    /// The SoC's name into `room`; `None` where the platform does not tell.
-    pub(crate) fn soc_name<'r>(&mut self, room: &'r mut [u8; 32]) -> Result<Option<&'r str>, Refusal> {
-        let buffer = PtaMemory::PrivateMut(&mut room[..]);
-        let Some(answer) = optional(self.plain(Command::SocName { buffer }))? else { return Ok(None) };
-        let Answer::Size(size) = answer else { return Err(Refusal::new(Reason::PlatformFailed)) };
-        Ok(room.get(..size).and_then(|name| core::str::from_utf8(name).ok()))
+    /// The SoC's name, asked for once; `None` where the platform does not tell.
+    pub(crate) fn soc_name(&mut self) -> Result<Option<&str>, Refusal> {
+        if self.soc_name.is_none() {
+            let mut room = [0; 32];
+            let buffer = PtaMemory::PrivateMut(&mut room[..]);
+            let Some(answer) = optional(self.plain(Command::SocName { buffer }))? else { return Ok(None) };
+            let Answer::Size(size) = answer else { return Err(Refusal::new(Reason::PlatformFailed)) };
+            *self.soc_name = Some((room, size));
+        }
+        let name = self.soc_name.as_ref().and_then(|(room, size)| room.get(..*size));
+        Ok(name.and_then(|name| core::str::from_utf8(name).ok()))
     }
 
     /// The lowest counter that an image may have; `None` where the platform keeps none.

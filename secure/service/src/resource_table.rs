@@ -96,8 +96,8 @@ fn search<P: PlatformClient>(
     platform: &mut Platform<'_, P>,
     found: &mut Option<(u64, u64)>,
 ) -> Result<(), Refusal> {
-    // More would crowd a small heap.
-    const STEP: u64 = 4096;
+    // Each window is a call to the platform; a larger one would crowd a small heap.
+    const STEP: u64 = 10 * 1024;
     let mut window = zeroed((STEP + limits::RESOURCE_TABLE) as usize)?;
     let mut start = 0;
     while start < segment.file_size {
