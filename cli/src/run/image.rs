@@ -87,19 +87,17 @@ pub fn prepare(wanted: &Wanted<'_>, key: Option<&Path>, board: &Board) -> Result
 }
 
 fn sample(wanted: &Wanted<'_>, soc: &str) -> Result<Sample, Failure> {
-    let Some(sample) = wanted.id.and_then(|id| samples::of(id, wanted.crashes)) else {
-        // A processor that nobody knows gets its sentence from the device tree.
-        let any = samples::of(ProcessorId::CORTEX_M33, false);
-        return any.ok_or_else(|| Failure::help("there is no bundled sample", "give a file"));
+    let sample = match wanted.id {
+        Some(id) => samples::of(soc, id, wanted.crashes),
+        // A processor that nobody knows gets its sentence from the device tree, whatever it is to run.
+        None => samples::of("stm32mp257", ProcessorId::CORTEX_M33, false),
     };
-    if sample.soc != soc {
-        let Sample { name, soc, .. } = sample;
-        return Err(Failure::help(
-            format!("{name} is for the {soc}, and its interrupts are other ones on this board"),
-            "give a file, or run it on the board that is the default",
-        ));
-    }
-    Ok(sample)
+    sample.ok_or_else(|| {
+        Failure::help(
+            format!("there is no bundled sample for the {} of an {soc}", wanted.core),
+            "give a file",
+        )
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
