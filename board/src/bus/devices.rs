@@ -127,7 +127,7 @@ impl Devices {
             blocks,
             ipccs: description.mailboxes.iter().map(|site| Ipcc::new(site.channels)).collect(),
             hsem: Hsem::new(description.family),
-            rcc: Rcc::new(description.family),
+            rcc: Rcc::new(description),
             pwr: Pwr::default(),
             tamp: Tamp::default(),
             ca35syscfg: Ca35Syscfg::default(),

@@ -79,7 +79,7 @@ pub struct Soc {
     pub mailboxes: &'static [MailboxSite],
     /// The watchdogs of the small processors.
     pub watchdogs: &'static [WatchdogSite],
-    /// The low-power timers that interrupt them.
+    /// The timers that interrupt them.
     pub timers: &'static [TimerSite],
     /// The blocks that stand still without their clock.
     pub clock_gates: &'static [ClockGate],
