@@ -159,6 +159,7 @@ impl Tim {
                 self.cr1 &= !ENABLE;
                 (self.run, self.held) = (None, 0);
             } else if changed {
+                self.held = 0;
                 self.run = (self.active.arr != 0).then_some(Run { since, seen: 0 });
             } else {
                 self.run = Some(Run { seen: ticks, ..run });
@@ -317,6 +318,12 @@ mod tests {
         write(&mut timer, CR1, ENABLE, 25);
         write(&mut timer, ARR, 0, 25);
         assert_eq!((timer.next_event(), timer.read(CNT, ms(99))), (None, 0));
+        let mut timer = prepared();
+        write(&mut timer, CR1, ENABLE | PRELOAD, 0);
+        write(&mut timer, CR1, PRELOAD, 4);
+        write(&mut timer, CR1, ENABLE | PRELOAD, 4);
+        write(&mut timer, ARR, 0, 4);
+        assert_eq!((timer.read(CNT, ms(9)), timer.read(CNT, ms(12)), timer.next_event()), (9, 0, None));
     }
 
     #[test]
