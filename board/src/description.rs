@@ -11,6 +11,7 @@ use std::fmt;
 
 use crate::bus::Initiator;
 use crate::peripherals::Side;
+use crate::soc::ClockGate;
 
 /// One file of RAM and every physical address at which it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -375,6 +376,8 @@ pub struct Description {
     pub watchdogs: Vec<WatchdogSite>,
     /// Their low-power timers.
     pub timers: Vec<TimerSite>,
+    /// The blocks that stand still without their clock.
+    pub clock_gates: Vec<ClockGate>,
     /// The illegal-access controller's SPI, where there is one.
     pub iac_spi: Option<u16>,
 }

@@ -55,6 +55,8 @@ pub struct Lptim {
     arr: u32,
     run: Option<Run>,
     stored: BTreeMap<u32, u32>,
+    /// Since when it has had no clock.
+    stopped: Option<Duration>,
 }
 
 impl Lptim {
@@ -70,6 +72,7 @@ impl Lptim {
             arr: 1,
             run: None,
             stored: BTreeMap::new(),
+            stopped: None,
         }
     }
 
@@ -124,9 +127,26 @@ impl Lptim {
         }
     }
 
+    /// Its clock stops, or goes on. Without it the counter stands still, and goes on from there.
+    pub fn set_clock(&mut self, on: bool, now: Duration) {
+        match (on, self.stopped) {
+            (false, None) => {
+                self.advance(now);
+                self.stopped = Some(now);
+            }
+            (true, Some(since)) => {
+                self.stopped = None;
+                if let Some(run) = &mut self.run {
+                    run.since += now.saturating_sub(since);
+                }
+            }
+            _ => {}
+        }
+    }
+
     /// When the next enabled interrupt will come that is not pending already.
     pub fn next_event(&self) -> Option<Duration> {
-        let run = self.run?;
+        let run = self.run.filter(|_| self.stopped.is_none())?;
         let next = |flag: u32, at: u32| {
             let wanted = self.dier & !self.flags & flag != 0;
             wanted.then(|| self.next_tick_at(run, u64::from(at))).flatten()
@@ -137,7 +157,7 @@ impl Lptim {
 
     /// Counts up to `now`.
     pub fn advance(&mut self, now: Duration) {
-        let Some(run) = self.run else { return };
+        let Some(run) = self.run.filter(|_| self.stopped.is_none()) else { return };
         let ticks = self.ticks().between(run.since, now);
         for (flag, at) in [(COMPARED, self.ccr1), (MATCHED, self.arr)] {
             if self.next_tick_at(run, u64::from(at)).is_some_and(|tick| tick <= ticks) {
@@ -218,6 +238,22 @@ mod tests {
             write(&mut timer, offset, value, ms(0));
         }
         timer
+    }
+
+    #[test]
+    fn without_its_clock_it_stands_still_and_then_goes_on() {
+        let mut timer = prepared(MATCHED);
+        write(&mut timer, CR, ENABLE | START_CONTINUOUS, ms(100));
+        timer.set_clock(false, ms(104));
+        assert_eq!(timer.next_event(), None);
+        timer.advance(ms(500));
+        assert!(!timer.line());
+        timer.set_clock(true, ms(1000));
+        assert_eq!((timer.read(CNT, ms(1000)), timer.next_event()), (4, Some(ms(1005))));
+        timer.set_clock(true, ms(1002));
+        assert_eq!(timer.next_event(), Some(ms(1005)), "it had its clock");
+        timer.advance(ms(1005));
+        assert!(timer.line());
     }
 
     #[test]

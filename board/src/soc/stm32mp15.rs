@@ -110,5 +110,6 @@ pub const STM32MP157: Soc = Soc {
         reset_cause: Some(10),
     }],
     timers: &[],
+    clock_gates: &[],
     iac_spi: None,
 };

@@ -3,7 +3,7 @@
 //! Sources: OP-TEE's and Linux's `stm32mp251.dtsi`, ST's `stm32mp2xx_hal_rif.h` (illegal-access identifiers) and
 //! `stm32mp2xx` vector tables (NVIC numbers). The A-side numbers of IPCC2 are taken to be the M33's, as those of IPCC1 are.
 
-use super::{BankWiring, CoreWiring, IAC_ID_OTHER, Soc};
+use super::{BankWiring, ClockGate, CoreWiring, IAC_ID_OTHER, Soc};
 use crate::bus::Initiator;
 use crate::description::{
     CoreKind, Family, MailboxInterrupts, MailboxSite, PeripheralSpan, RegisterMap, RisabSite, RisafSite,
@@ -199,8 +199,29 @@ pub const STM32MP257: Soc = Soc {
         lptim("LPTIM4", 0x4606_0000, 19),
         lptim("LPTIM5", 0x4607_0000, 20),
     ],
+    clock_gates: &[
+        gate(0x4049_0000, IPCC1CFGR),
+        gate(0x4605_0000, LPTIM3CFGR),
+        gate(0x4606_0000, 0x750),
+        gate(0x4607_0000, 0x754),
+        gate(0x4603_0000, LPUART1CFGR),
+        gate(0x4624_0000, HSEMCFGR),
+        gate(0x4625_0000, IPCC2CFGR),
+    ],
     iac_spi: Some(246),
 };
+
+/// Registers of the RCC that let a block have its clocks (Linux `stm32mp25_rcc.h`).
+const IPCC1CFGR: u32 = 0x570;
+const IPCC2CFGR: u32 = 0x574;
+const HSEMCFGR: u32 = 0x56c;
+const LPTIM3CFGR: u32 = 0x74c;
+const LPUART1CFGR: u32 = 0x7a0;
+
+/// Bit 1 of a `RCC_…CFGR` gates bus and kernel clock of its block.
+const fn gate(block: u64, register: u32) -> ClockGate {
+    ClockGate { block, register, bit: 1 << 1 }
+}
 
 /// STM32MP215: the same map as far as the M33 is concerned, other mailbox interrupts at its NVIC, no M0+.
 pub const STM32MP215: Soc = Soc {
@@ -210,5 +231,6 @@ pub const STM32MP215: Soc = Soc {
     mailboxes: &[ipcc1(MailboxInterrupts { rx: 152, tx: 153 })],
     watchdogs: &[IWDG3, IWDG4],
     timers: &[],
+    clock_gates: &[gate(0x4049_0000, IPCC1CFGR), gate(0x4624_0000, HSEMCFGR)],
     ..STM32MP257
 };

@@ -4,7 +4,7 @@
 use std::cell::{Ref, RefMut};
 use std::time::Duration;
 
-use rproc_lifecycle::{Crash, CrashKind, Machine, Mailbox, Wake};
+use rproc_lifecycle::{Crash, CrashKind, Interrupts, Machine, Mailbox, Wake};
 use rproc_rpmsg::memory::{Fault, Memory};
 
 use super::memory::LinuxMemory;
@@ -46,6 +46,7 @@ impl NormalWorld {
         let mailbox = board.get().bus().description().mailbox_of(processor).copied();
         let channels = channels.to_vec();
         let mut world = Self { board, memory, processor, mailbox, channels, awaited: 0, stuck: 0 };
+        world.board.listen(processor, Interrupts::ALL);
         world.set_register(ipcc::CONTROL, ipcc::RECEIVE_INTERRUPT | ipcc::FREE_INTERRUPT);
         world.mask();
         world
@@ -162,18 +163,29 @@ impl Machine for NormalWorld {
     fn wait(&mut self, limit: Duration) -> Wake {
         let deadline = self.now().saturating_add(limit);
         loop {
+            let heard = self.board.heard(self.processor);
             // The interrupt of a crash comes with the last message before it: the lifecycle takes both.
-            if let Some(crash) = self.board.take_crash(self.processor) {
+            if heard.crash
+                && let Some(crash) = self.board.take_crash(self.processor)
+            {
                 return Wake::Crash(crash);
             }
-            if let Some(mailbox) = self.signal() {
+            if heard.mailbox
+                && let Some(mailbox) = self.signal()
+            {
                 return Wake::Mailbox(mailbox);
             }
-            self.board.quench(self.processor);
+            if heard.mailbox {
+                self.board.quench(self.processor);
+            }
             if self.board.run_until(deadline, &[self.processor]) == Ended::Over {
                 return Wake::TimedOut;
             }
         }
+    }
+
+    fn listen(&mut self, to: Interrupts) {
+        self.board.listen(self.processor, to);
     }
 
     fn now(&self) -> Duration {

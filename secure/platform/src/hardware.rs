@@ -102,7 +102,7 @@ pub fn place_in_windows<H: Hardware + ?Sized, D: Sha256, M: SharedMemory>(
 
 /// Makes the bits of `mask` in a register those of `value`, and refuses to go on when they do not read back.
 ///
-/// A register that has them already is left alone: read back it was.
+/// A register that has them already is left alone when two reads say so: one that is read wrong once would stay as it was.
 pub fn write_checked<H: Hardware>(
     hardware: &mut H,
     address: u64,
@@ -131,7 +131,7 @@ fn write_keeping<H: Hardware>(
     keep: u32,
 ) -> Result<(), Refusal> {
     let old = hardware.read32(address).map_err(register_refusal)?;
-    if old & mask == value & mask {
+    if old & mask == value & mask && hardware.read32(address).map_err(register_refusal)? == old {
         return Ok(());
     }
     hardware.write32(address, old & keep | value & mask).map_err(register_refusal)?;

@@ -126,6 +126,11 @@ impl<H: Hardware> RegisterSoc<H> {
         self.refusal
     }
 
+    /// The same, told once.
+    pub const fn take_refusal(&mut self) -> Option<Refusal> {
+        self.refusal.take()
+    }
+
     fn find_clock(&self, id: u32) -> Result<&'static Clock, Status> {
         self.tables.clocks.iter().find(|clock| clock.id == id).ok_or(Status::NOT_FOUND)
     }

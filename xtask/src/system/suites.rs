@@ -1,6 +1,6 @@
 //! The boots: which OP-TEE, which TA, what the guest runs, and what the host checks afterwards.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -65,6 +65,12 @@ pub fn names() -> Vec<&'static str> {
     TESTS.into_iter().chain(MEASUREMENTS.iter().map(|measurement| measurement.name)).collect()
 }
 
+/// Refuses a name that no boot has, with those that there are.
+pub fn check_name(name: &str) -> Result<()> {
+    ensure!(names().contains(&name), "no boot is called {name}; there are: {}", names().join(", "));
+    Ok(())
+}
+
 /// One boot of the plan.
 pub struct Planned {
     /// Its name, which begins the names of its results.
@@ -116,11 +122,8 @@ impl Plan<'_> {
             "file" => self.file(),
             "upstream" => self.upstream(),
             _ => {
-                let names = || MEASUREMENTS.map(|measurement| measurement.name).join(", ");
                 let found = MEASUREMENTS.iter().find(|measurement| measurement.name == name);
-                self.measurement(found.with_context(|| {
-                    format!("no boot is called {name}; there are: {}, {}", TESTS.join(", "), names())
-                })?)
+                self.measurement(found.with_context(|| format!("no boot is called {name}"))?)
             }
         }
     }

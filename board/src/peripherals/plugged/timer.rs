@@ -28,6 +28,10 @@ impl Peripheral for TimerBlock {
         self.timer.write(offset, write, access.now);
     }
 
+    fn set_clock(&mut self, on: bool, now: Duration) {
+        self.timer.set_clock(on, now);
+    }
+
     fn next_event(&self) -> Option<Duration> {
         self.timer.next_event()
     }

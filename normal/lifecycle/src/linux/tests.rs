@@ -403,6 +403,12 @@ fn the_table_of_running_firmware_is_where_the_registers_say() {
         assert!(loader.is_running().unwrap());
         assert_eq!(loader.resource_table().map_err(drop), expected);
     }
+    // A table that is there says itself how long it is: what the firmware keeps behind it is not overwritten.
+    let memory = Sparse::default();
+    memory.clone().write(0x1000_0400, &testing::table()).unwrap();
+    let mut loader = LinuxLoader::new(m4(), BootAddress::Fixed, memory, control(found(0x1000_0400, None)));
+    let size = testing::table().len() as u64;
+    assert_eq!(loader.resource_table().unwrap(), Some(TableLocation { address: 0x1000_0400, size }));
 }
 
 #[test]
