@@ -237,7 +237,7 @@ where
         let driver = driver(&mut self.soc, id)?;
         driver.hold(&mut self.hardware)?;
         if let Err(refusal) = driver.close(&mut self.hardware) {
-            // What is not known to be closed is at least not there to be read. The first refusal counts.
+            // As in [`reclaim`].
             let _ = wipe(driver, &mut self.hardware);
             return Err(refusal);
         }
@@ -405,7 +405,7 @@ where
         if let Err(refusal) = driver.release(&mut self.hardware) {
             // Half released is not released. One that cannot be held any more does not come far without its memory.
             let held = driver.hold(&mut self.hardware);
-            let reclaimed = driver.reclaim(&mut self.hardware);
+            let reclaimed = reclaim(driver, &mut self.hardware);
             if held.and(reclaimed).is_err() {
                 self.set_condition(id, Condition::Broken);
             }
@@ -422,7 +422,10 @@ where
         }
         let driver = driver(&mut self.soc, id)?;
         driver.hold(&mut self.hardware)?;
-        driver.reclaim(&mut self.hardware)?;
+        if let Err(refusal) = reclaim(driver, &mut self.hardware) {
+            self.set_condition(id, Condition::Broken);
+            return Err(refusal);
+        }
         self.set_condition(id, Condition::Stopped);
         self.observer.event(Event::Held { processor: id });
         Ok(())
@@ -499,6 +502,16 @@ fn shared_regions<H: Hardware>(driver: &dyn RemoteProcessor<H>) -> impl Iterator
 /// The driver's regions, each byte of memory once.
 fn distinct<H: Hardware>(driver: &dyn RemoteProcessor<H>) -> impl Iterator<Item = &Region> {
     crate::region::distinct(driver.regions(), |physical| driver.canonical(physical))
+}
+
+/// Takes a processor's memory back; what is not known to be closed then is at least not there to be read.
+fn reclaim<H: Hardware>(driver: &mut dyn RemoteProcessor<H>, hardware: &mut H) -> Result<(), Refusal> {
+    let reclaimed = driver.reclaim(hardware);
+    if reclaimed.is_err() {
+        // The first refusal counts.
+        let _ = wipe(driver, hardware);
+    }
+    reclaimed
 }
 
 /// Zeroes all regions, and says how many bytes that were. One that cannot be reached keeps none of the others from it.

@@ -7,6 +7,8 @@
 mod control;
 mod error;
 mod image;
+#[cfg(test)]
+mod m4;
 mod stm32;
 #[cfg(test)]
 mod tests;
