@@ -15,6 +15,8 @@ use crate::{
     Soc, translate,
 };
 
+/// Bytes of memory that no guard divides.
+const PAGE: usize = 4096;
 /// The most bytes of key information (PKEYINFO) that are copied to be looked at.
 const KEY_INFO_LIMIT: usize = 256;
 /// The most bytes of platform TLVs that are copied to be looked at.
@@ -520,6 +522,12 @@ fn wipe<H: Hardware>(driver: &dyn RemoteProcessor<H>, hardware: &mut H) -> Resul
     for region in distinct(driver) {
         let start = driver.canonical(region.physical);
         let filled = hardware.fill_memory(start, region.size, 0).map_err(memory_refusal);
+        if filled.is_err() {
+            // Of what lies behind several guards, each page that can be reached.
+            for page in (0..region.size).step_by(PAGE) {
+                let _ = hardware.fill_memory(start + page, (region.size - page).min(PAGE as u64), 0);
+            }
+        }
         total = total.and_then(|total| filled.map(|()| total + region.size));
     }
     total
