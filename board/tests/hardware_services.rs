@@ -242,7 +242,7 @@ fn a_register_that_does_not_obey_is_an_error_for_linux_and_a_sentence_in_the_log
     let agent = ScmiClient::open(tee.clone(), 0).expect("the TEE has the service");
     assert!(agent.enable_clock(16).is_ok());
     assert!(tee.drain_log().is_empty());
-    let error = agent.disable_clock(16).err().expect("it cannot be stopped");
+    let error = agent.disable_clock(16).expect_err("it cannot be stopped");
     assert_eq!(error.status(), Some(Status::HARDWARE_ERROR));
     let log = tee.drain_log();
     let told: Vec<_> = log

@@ -88,7 +88,7 @@ impl Tim {
             DIER => self.dier,
             SR => self.flags,
             EGR => 0,
-            CNT => self.counter(self.into_round(now)),
+            CNT => self.counter(self.ticks_into_round(now)),
             PSC => self.written.psc,
             ARR => self.written.arr,
             _ => self.stored.get(&offset).copied().unwrap_or(0),
@@ -112,14 +112,14 @@ impl Tim {
                 self.restart(0, now);
             }
             CNT => {
-                let value = write.merge(self.counter(self.into_round(now))) & self.width;
+                let value = write.merge(self.counter(self.ticks_into_round(now))) & self.width;
                 self.restart(self.ticks_of(value), now);
             }
             PSC => self.written.psc = write.merge(self.written.psc) & 0xFFFF,
             ARR => {
                 self.written.arr = write.merge(self.written.arr) & self.width;
                 if self.cr1 & PRELOAD == 0 {
-                    let counter = self.counter(self.into_round(now));
+                    let counter = self.counter(self.ticks_into_round(now));
                     self.active.arr = self.written.arr;
                     self.restart(self.ticks_of(counter), now);
                 }
@@ -174,7 +174,7 @@ impl Tim {
     }
 
     fn control(&mut self, value: u32, now: Duration) {
-        let counter = self.counter(self.into_round(now));
+        let counter = self.counter(self.ticks_into_round(now));
         let turned = (value ^ self.cr1) & (ENABLE | DOWN) != 0;
         self.cr1 = value;
         if turned {
@@ -204,7 +204,7 @@ impl Tim {
     }
 
     /// Ticks since the round began.
-    fn into_round(&self, now: Duration) -> u64 {
+    fn ticks_into_round(&self, now: Duration) -> u64 {
         self.run.map_or(self.held, |run| self.ticks().between(run.since, now) % self.round())
     }
 
