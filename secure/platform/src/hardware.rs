@@ -146,18 +146,6 @@ fn write_keeping<H: Hardware>(
     }
 }
 
-/// As [`write_checked`], for a register that decides whether a processor runs: it is left alone only when two reads agree that it has
-/// the bits already, so that one wrong read does not let a processor run on, or keep it from running.
-pub(crate) fn write_sure<H: Hardware>(
-    hardware: &mut H,
-    address: u64,
-    mask: u32,
-    value: u32,
-) -> Result<(), Refusal> {
-    write_checked(hardware, address, mask, value)?;
-    write_checked(hardware, address, mask, value)
-}
-
 /// Reads a register, at most `patience` times, until its bits of `mask` are `value`; else the write to `written` had no
 /// effect.
 pub(crate) fn wait_for<H: Hardware>(
@@ -231,7 +219,7 @@ mod tests {
         for (before, wanted) in [(0, 1), (1, 0), (1, 1), (0, 0)] {
             for wrong in 0..8 {
                 let mut hardware = OneWrongRead { value: before, reads: 0, wrong };
-                if write_sure(&mut hardware, 0, 1, wanted).is_ok() {
+                if write_checked(&mut hardware, 0, 1, wanted).is_ok() {
                     assert_eq!(hardware.value & 1, wanted, "{before} to {wanted}, read {wrong} wrong");
                 }
                 let mut hardware = OneWrongRead { value: before, reads: 0, wrong };

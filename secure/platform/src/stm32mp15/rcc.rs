@@ -2,7 +2,7 @@
 
 use rproc_abi::Refusal;
 
-use crate::hardware::{register_refusal, wait_for, write_sure};
+use crate::hardware::{register_refusal, wait_for};
 use crate::{Hardware, write_checked};
 
 const BASE: u64 = 0x5000_0000;
@@ -38,7 +38,7 @@ pub(super) fn unprotect<H: Hardware>(hardware: &mut H) -> Result<(), Refusal> {
 
 /// Whether the processor's next reset ends in the hold.
 pub(super) fn hold_boot<H: Hardware>(hardware: &mut H, hold: bool) -> Result<(), Refusal> {
-    write_sure(hardware, MP_GCR, BOOT_MCU, if hold { 0 } else { BOOT_MCU })
+    write_checked(hardware, MP_GCR, BOOT_MCU, if hold { 0 } else { BOOT_MCU })
 }
 
 /// Resets the processor. The reset bit clears itself, so what proves the reset is its cause, which is cleared before.
