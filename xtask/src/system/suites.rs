@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::build::{Builder, CoreSettings, TA_UUID, Ta, TaSettings};
+use super::driver::NAME as DRIVER;
 use super::images::{Images, upstream_ta};
 use super::rootfs::{Extra, TA_FOLDER};
 
@@ -31,7 +32,7 @@ const CORE_HASH: &str = "core-hash";
 const SUPPLICANT_START: &str = "tee-supplicant -d\nsleep 0.5\n";
 
 /// The boots with tests, in order.
-const TESTS: [&str; 5] = ["bare", "early", "supplicant", "file", "upstream"];
+const TESTS: [&str; 6] = ["bare", "early", "driver", "supplicant", "file", "upstream"];
 
 /// A pairing of a TA with a platform service, to measure LOAD.
 struct Measurement {
@@ -112,6 +113,7 @@ impl Plan<'_> {
         match name {
             "bare" => self.bare(),
             "early" => self.early(cycles),
+            "driver" => self.driver(),
             "supplicant" => self.supplicant(),
             "file" => self.file(),
             "upstream" => self.upstream(),
@@ -187,6 +189,27 @@ impl Plan<'_> {
             limit: minutes(15),
             board: true,
             starts: cycles as usize,
+        })
+    }
+
+    /// Linux's own driver on the service.
+    fn driver(&self) -> Result<Planned> {
+        let ta = self.builder.ta(&EARLY)?;
+        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
+        let module = format!("modules/{DRIVER}.ko");
+        let script = format!(
+            "rproc-guest run driver /{module} /images/firmware/echo.img /images/firmware/foreign.img"
+        );
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
+        extra.files.push((module, self.builder.driver()?));
+        Ok(Planned {
+            name: "driver",
+            flash,
+            extra,
+            suites: &["driver"],
+            limit: minutes(3),
+            board: true,
+            starts: 4,
         })
     }
 
