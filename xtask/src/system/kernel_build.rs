@@ -191,7 +191,7 @@ fn compare_symbols(objects: &Path, headers: &Path) -> Result<()> {
         let text = fs::read_to_string(file)?;
         let exported =
             text.lines().filter_map(|line| line.split_once("EXPORT_SYMBOL_RUST_GPL(")?.1.split_once(')'));
-        ours.extend(exported.map(|(name, _)| name.to_owned()));
+        ours.extend(exported.map(|(name, _)| name.to_owned()).filter(|name| is_from_crates(name)));
     }
     let text = fs::read_to_string(headers.join("Module.symvers"))?;
     let theirs: BTreeSet<String> = text
@@ -200,7 +200,7 @@ fn compare_symbols(objects: &Path, headers: &Path) -> Result<()> {
             let mut fields = line.split('\t').skip(1);
             Some((fields.next()?, fields.next()?))
         })
-        .filter(|(name, place)| *place == "vmlinux" && (is_rust(name) || name.starts_with("rust_helper_")))
+        .filter(|(name, place)| *place == "vmlinux" && is_from_crates(name))
         .map(|(name, _)| name.to_owned())
         .collect();
     let differing = ours.symmetric_difference(&theirs).count();
@@ -215,9 +215,10 @@ fn compare_symbols(objects: &Path, headers: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Whether a symbol is a Rust function's or static's (v0 mangling).
-fn is_rust(symbol: &str) -> bool {
-    symbol.strip_prefix("_R").is_some_and(|rest| rest.starts_with(['N', 'M', 'I', 'X', 'Y']))
+/// Whether a symbol is a Rust function's or static's (v0 mangling), or one of C's that only Rust calls.
+fn is_from_crates(symbol: &str) -> bool {
+    let rust = symbol.strip_prefix("_R").is_some_and(|rest| rest.starts_with(['N', 'M', 'I', 'X', 'Y']));
+    rust || symbol.starts_with("rust_helper_")
 }
 
 fn is_root() -> Result<bool> {
