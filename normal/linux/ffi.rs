@@ -19,6 +19,10 @@ use kernel::sync::aref::ARef;
 use kernel::{bindings, ThisModule};
 use rproc_abi::{Completion, Login, Output, Param, Params, TeeResult, Uuid, Value};
 
+mod mailbox;
+
+use mailbox::Mailboxes;
+
 #[allow(
     clippy::all,
     clippy::as_underscore,
@@ -422,8 +426,6 @@ pub(crate) trait Lifecycle: Send + Sync + 'static {
     fn stop(&self, remoteproc: &Remoteproc<'_>) -> Result;
     /// After the stop of a crashed processor, if somebody wants to know: its memory as an ELF core file.
     fn coredump(&self, remoteproc: &Remoteproc<'_>) -> Result<VVec<u8>>;
-    /// Tells the firmware that there is something in a virtqueue.
-    fn kick(&self, queue: u32);
 }
 
 /// A processor of Linux's remoteproc core, for the time of a call.
@@ -449,6 +451,19 @@ impl AsRef<Device> for Remoteproc<'_> {
 }
 
 impl Remoteproc<'_> {
+    fn mailboxes(&self) -> &Mailboxes {
+        // SAFETY: `Registered::new` has set it to `Sides`, which begins with the mailboxes and outlives the registration.
+        unsafe { &*(*self.raw).priv_.cast() }
+    }
+
+    /// Asks the firmware by its mailbox to come to rest, and waits for its answer. Nothing is asked of one that has crashed or
+    /// has no such mailbox.
+    pub(crate) fn ask_to_shut_down(&self) -> Result {
+        // SAFETY: the core holds its lock in each callback.
+        let crashed = unsafe { (*self.raw).state } == c::rproc_state_RPROC_CRASHED;
+        if crashed { Ok(()) } else { self.mailboxes().ask_to_shut_down() }
+    }
+
     /// Gives the core the regions of the node's `memory-region`, which it finds by the names of their nodes. `pool` says whether
     /// a region is for the core to allocate from.
     pub(crate) fn add_memory_regions(&self, pool: impl Fn(&CStr) -> bool) -> Result {
@@ -509,10 +524,29 @@ unsafe extern "C" fn unmap_region(_: *mut c::rproc, entry: *mut c::rproc_mem_ent
     0
 }
 
-/// A processor that Linux's remoteproc core knows; dropping it stops it and takes it away.
+/// What the core's callbacks find: the mailboxes first, where [`Remoteproc`] looks for them whatever the lifecycle's type is.
+#[repr(C)]
+#[pin_data]
+struct Sides<T> {
+    mailboxes: Mailboxes,
+    #[pin]
+    lifecycle: T,
+}
+
+/// The core's own part of a processor, which is not registered (any more).
+struct Allocated(NonNull<c::rproc>);
+
+impl Drop for Allocated {
+    fn drop(&mut self) {
+        // SAFETY: drops the reference of `rproc_alloc`; no callback runs any more.
+        unsafe { c::rproc_free(self.0.as_ptr()) };
+    }
+}
+
+/// A processor that Linux's remoteproc core knows; dropping it stops it and takes it away. The fields go in this order.
 pub(crate) struct Registered<T: Lifecycle> {
-    raw: NonNull<c::rproc>,
-    _lifecycle: Pin<KBox<T>>,
+    _sides: Pin<KBox<Sides<T>>>,
+    raw: Allocated,
 }
 
 // SAFETY: the core locks for itself, and `T` may be dropped by any thread.
@@ -530,39 +564,43 @@ impl<T: Lifecycle> Registered<T> {
         operations.start = Some(start::<T>);
         operations.stop = Some(stop::<T>);
         operations.coredump = Some(coredump::<T>);
-        operations.kick = Some(kick::<T>);
+        operations.kick = Some(kick);
         operations
     };
 
     /// Registers a processor of the device `parent`, which is not booted by itself.
-    pub(crate) fn new(parent: &Device<Core<'_>>, name: &CStr, firmware: Option<&CStr>, lifecycle: impl PinInit<T, Error>) -> Result<Self> {
-        let lifecycle = KBox::pin_init(lifecycle, GFP_KERNEL)?;
+    ///
+    /// # Errors
+    /// `EPROBE_DEFER` while the driver of one of its mailboxes is not there.
+    pub(crate) fn new(
+        parent: &Device<Core<'_>>,
+        name: &CStr,
+        firmware: Option<&CStr>,
+        lifecycle: impl PinInit<T, Error>,
+    ) -> Result<Self> {
         let parent: *mut bindings::device = ptr::from_ref(parent).cast_mut().cast();
         let firmware = firmware.map_or(ptr::null(), |firmware| firmware.as_char_ptr());
         // SAFETY: the device is bound; names and operations are copied.
         let raw = unsafe { c::rproc_alloc(parent, name.as_char_ptr(), &Self::OPERATIONS, firmware, 0) };
-        let raw = NonNull::new(raw).ok_or(ENOMEM)?;
-        // SAFETY: nobody else knows the processor yet, and the lifecycle outlives it.
+        let raw = Allocated(NonNull::new(raw).ok_or(ENOMEM)?);
+        // SAFETY: the mailboxes go before the processor, by the order of the fields.
+        let mailboxes = unsafe { Mailboxes::request(raw.0)? };
+        let sides = KBox::pin_init(try_pin_init!(Sides { mailboxes, lifecycle <- lifecycle }), GFP_KERNEL)?;
+        // SAFETY: nobody else knows the processor yet, and the sides outlive its registration.
         unsafe {
-            (*raw.as_ptr()).auto_boot = false;
-            (*raw.as_ptr()).priv_ = ptr::from_ref(&*lifecycle).cast_mut().cast();
+            (*raw.0.as_ptr()).auto_boot = false;
+            (*raw.0.as_ptr()).priv_ = ptr::from_ref(&*sides).cast_mut().cast();
         }
         // SAFETY: allocated above.
-        if let Err(error) = to_result(unsafe { c::rproc_add(raw.as_ptr()) }) {
-            // SAFETY: drops the only reference.
-            unsafe { c::rproc_free(raw.as_ptr()) };
-            return Err(error);
-        }
-        Ok(Self { raw, _lifecycle: lifecycle })
+        to_result(unsafe { c::rproc_add(raw.0.as_ptr()) })?;
+        Ok(Self { _sides: sides, raw })
     }
 }
 
 impl<T: Lifecycle> Drop for Registered<T> {
     fn drop(&mut self) {
-        // SAFETY: added in `new`; this shuts the processor down while its lifecycle is still there.
-        unsafe { c::rproc_del(self.raw.as_ptr()) };
-        // SAFETY: drops the reference of `new`; no callback runs any more.
-        unsafe { c::rproc_free(self.raw.as_ptr()) };
+        // SAFETY: added in `new`; this shuts the processor down while its sides are still there.
+        unsafe { c::rproc_del(self.raw.0.as_ptr()) };
     }
 }
 
@@ -572,8 +610,8 @@ impl<T: Lifecycle> Drop for Registered<T> {
 ///
 /// `raw` must come from the core in a callback of `Registered::<T>`.
 unsafe fn sides<'a, T: Lifecycle>(raw: *mut c::rproc) -> (&'a T, Remoteproc<'a>) {
-    // SAFETY: `Registered::new` has set it, and what it points at outlives the processor.
-    (unsafe { &*(*raw).priv_.cast::<T>() }, Remoteproc { raw, _lives: PhantomData })
+    // SAFETY: `Registered::new` has set it, and what it points at outlives the registration.
+    (unsafe { &(*(*raw).priv_.cast::<Sides<T>>()).lifecycle }, Remoteproc { raw, _lives: PhantomData })
 }
 
 /// The bytes of a firmware file.
@@ -656,8 +694,9 @@ unsafe extern "C" fn coredump<T: Lifecycle>(raw: *mut c::rproc) {
     unsafe { c::dev_coredumpv((&raw mut (*raw).dev).cast(), dump.cast(), size, bindings::GFP_KERNEL) };
 }
 
-unsafe extern "C" fn kick<T: Lifecycle>(raw: *mut c::rproc, queue: c_int) {
-    // SAFETY: the core calls this.
-    let (lifecycle, _) = unsafe { sides::<T>(raw) };
-    lifecycle.kick(queue as u32);
+unsafe extern "C" fn kick(raw: *mut c::rproc, queue: c_int) {
+    let remoteproc = Remoteproc { raw, _lives: PhantomData };
+    if let Err(error) = remoteproc.mailboxes().kick(queue) {
+        dev_err!(remoteproc, "virtqueue {} cannot be signalled: {:?}\n", queue, error);
+    }
 }

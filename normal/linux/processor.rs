@@ -124,12 +124,13 @@ impl Lifecycle for Processor {
     }
 
     fn stop(&self, remoteproc: &Remoteproc<'_>) -> Result {
+        if let Err(error) = remoteproc.ask_to_shut_down() {
+            dev_warn!(remoteproc, "it does not answer the request to shut down ({:?}), and is stopped all the same\n", error);
+        }
         self.service.stop(remoteproc, self.id)
     }
 
     fn coredump(&self, remoteproc: &Remoteproc<'_>) -> Result<VVec<u8>> {
         self.service.coredump(remoteproc, self.id)
     }
-
-    fn kick(&self, _queue: u32) {}
 }
