@@ -161,6 +161,6 @@ unsafe extern "C" fn rang(client: *mut c::mbox_client, _: *mut c_void) {
     // SAFETY: the framework passes the client that was given to it, which `Client` begins with.
     if let Some(bell) = unsafe { &(*client.cast::<Client>()).bell } {
         // Queued already is as good.
-        let _ = workqueue::system().enqueue(bell.clone());
+        let _ = workqueue::system_highpri().enqueue(bell.clone());
     }
 }

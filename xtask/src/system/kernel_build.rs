@@ -1,6 +1,6 @@
 //! Debian's own compilers in a folder of their own, where modules for Debian's kernel are built as Debian built the kernel.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -23,15 +23,21 @@ const LINKS: [(&str, &str); 2] = [("usr/bin/awk", "mawk"), ("usr/bin/cc", "gcc")
 /// Character devices that the tools open: name, major and minor number.
 const DEVICES: [(&str, &str, &str); 3] = [("null", "1", "3"), ("zero", "1", "5"), ("urandom", "1", "9")];
 /// Of the kernel's sources only what its configuration and its Rust crates are made from.
-const NOT_READ: [&str; 7] = [
+const NOT_READ: [&str; 8] = [
     "Documentation/*/*",
-    "drivers/*.c",
+    // All but `drivers/rp*`: RPMsg's, which become modules (`RPMSG`).
+    "drivers/[!r]*.c",
+    "drivers/r[!p]*.c",
     "drivers/gpu/drm/amd/*.h",
     "fs/*.c",
     "net/*.c",
     "sound/*.c",
     "tools/testing/*",
 ];
+/// Drivers of RPMsg's that Debian's configuration leaves out, and what the kernel's headers ask for with `IS_ENABLED`.
+const RPMSG: [&str; 3] = ["virtio_rpmsg_bus", "rpmsg_ns", "rpmsg_char"];
+const RPMSG_OPTIONS: &str =
+    "-DCONFIG_RPMSG_VIRTIO_MODULE=1 -DCONFIG_RPMSG_NS_MODULE=1 -DCONFIG_RPMSG_CHAR_MODULE=1";
 const CROSS: &str = "aarch64-linux-gnu-";
 /// At least so many functions of the kernel's crates must have been compared.
 const FEWEST_EXPORTS: usize = 1000;
@@ -65,8 +71,8 @@ impl KernelBuild {
         Ok(Self { root, headers: headers(kernel.release) })
     }
 
-    /// Copies folders of the repository in, builds the module in the last one with the kernel's clippy, and gives the module.
-    pub fn module(&self, sources: &[(&Path, &str)], name: &str, log: &Path) -> Result<PathBuf> {
+    /// Copies folders of the repository in, builds the modules of the last one with the kernel's clippy, and gives the folder.
+    pub fn modules(&self, sources: &[(&Path, &str)], log: &Path) -> Result<PathBuf> {
         let work = self.root.join("work");
         if work.exists() {
             fs::remove_dir_all(&work)?;
@@ -77,18 +83,33 @@ impl KernelBuild {
             fs::create_dir_all(last.parent().unwrap_or(&work))?;
             output(Command::new("cp").arg("-r").arg(from).arg(&last))?;
         }
-        let inside = Path::new("/").join(last.strip_prefix(&self.root)?);
-        let mut make = enter(&self.root)?;
-        make.args(["make", "-C", &self.headers, "ARCH=arm64", &format!("CROSS_COMPILE={CROSS}"), "CLIPPY=1"]);
-        make.arg(format!("M={}", inside.display())).arg("modules");
-        logged(&mut make, log)?;
+        self.make(&last, &["CLIPPY=1"], log)?;
         let said = fs::read_to_string(log)?;
         if let Some(warning) = said.lines().find(|line| line.starts_with("warning")) {
             bail!("the kernel's clippy warns: {warning}; all of it is in {}", log.display());
         }
-        let module = last.join(format!("{name}.ko"));
-        ensure!(module.exists(), "the build made no {name}.ko; see {}", log.display());
-        Ok(module)
+        Ok(last)
+    }
+
+    /// The kernel's own drivers of RPMsg over virtio, which Debian's kernel has not, as modules.
+    pub fn rpmsg(&self, log: &Path) -> Result<[PathBuf; 3]> {
+        let folder = self.root.join("rpmsg");
+        let objects = RPMSG.map(|name| format!("{name}.o")).join(" ");
+        fs::write(folder.join("Kbuild"), format!("obj-m := {objects}\nccflags-y := {RPMSG_OPTIONS}\n"))?;
+        fs::remove_file(folder.join("Makefile")).or_else(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        self.make(&folder, &[], log)?;
+        Ok(RPMSG.map(|name| folder.join(format!("{name}.ko"))))
+    }
+
+    fn make(&self, folder: &Path, more: &[&str], log: &Path) -> Result<()> {
+        let inside = Path::new("/").join(folder.strip_prefix(&self.root)?);
+        let mut make = enter(&self.root)?;
+        make.args(["make", "-C", &self.headers, "ARCH=arm64", &format!("CROSS_COMPILE={CROSS}")]).args(more);
+        make.arg(format!("M={}", inside.display())).arg("modules");
+        logged(&mut make, log)
     }
 }
 
@@ -142,6 +163,7 @@ fn make(apt: &PrivateApt, cache: &Cache, kernel: &Kernel<'_>, root: &Path) -> Re
             fs::copy(&file, headers.join("rust").join(file.file_name().unwrap_or_default()))?;
         }
     }
+    fs::rename(root.join("sources").join(&source).join("drivers/rpmsg"), root.join("rpmsg"))?;
     for done in ["objects", "sources", "usr/share/doc", "usr/share/man", "usr/share/locale"] {
         fs::remove_dir_all(root.join(done))?;
     }

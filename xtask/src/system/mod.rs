@@ -115,8 +115,8 @@ pub fn driver(options: &Options) -> Result<()> {
     println!("packages, in {}", folder.display());
     let packages = Packages::get(&cache, &options.wishes)?;
     println!("builds");
-    let module = Builder { cache: &cache, packages: &packages }.driver()?;
-    println!("{} is for Linux {}", module.display(), packages.linux_release()?);
+    let folder = Builder { cache: &cache, packages: &packages }.drivers()?;
+    println!("{} is for Linux {}", folder.join(driver::DRIVER).display(), packages.linux_release()?);
     Ok(())
 }
 
@@ -133,10 +133,11 @@ impl Runner<'_> {
         let initrd = logs.join("initrd.cpio");
         rootfs::make(self.packages, &planned.extra, &initrd)?;
         let inputs = Inputs::new().file(&planned.flash)?.text(format!("{:?}", self.packages.versions));
-        let inputs = inputs.text(tree::NODES);
-        let tree = self
-            .cache
-            .entry("build/virt.dtb", &inputs, |file| tree::make(&self.packages.qemu, &planned.flash, file))?;
+        let nodes = if planned.mailboxes { tree::with_mailboxes() } else { tree::NODES.to_owned() };
+        let name = if planned.mailboxes { "build/virt-mailboxes.dtb" } else { "build/virt.dtb" };
+        let tree = self.cache.entry(name, &inputs.text(&nodes), |file| {
+            tree::make(&self.packages.qemu, &planned.flash, &nodes, file)
+        })?;
         let kernel = self.packages.linux_image()?;
         run(&Boot {
             qemu: &self.packages.qemu,

@@ -70,8 +70,26 @@ pub const NODES: &str = r#"
 };
 "#;
 
+/// The board's first IPCC, a node of the PCI device that it is part of, which is the only one and so in slot 1.
+const IPCC: &str = "
+&{/pcie@10000000} {
+	ipcc1: mailbox@1,0 {
+		reg = <0x800 0 0 0 0>;
+		#mbox-cells = <1>;
+	};
+};
+";
+const M33: &str = "reg = <1>;\n";
+const MAILBOXES: &str =
+    "mboxes = <&ipcc1 0>, <&ipcc1 1>, <&ipcc1 2>;\n\t\t\t\t\tmbox-names = \"vq0\", \"vq1\", \"shutdown\";\n";
+
+/// The nodes with the M33's mailboxes, which it then does not go without.
+pub fn with_mailboxes() -> String {
+    NODES.replacen(M33, &[M33, MAILBOXES].concat(), 1) + IPCC
+}
+
 /// Writes the blob to `into`. TF-A's image must be the one that will be booted: QEMU's tree says what is in secure memory.
-pub fn make(qemu_tree: &Path, flash: &Path, into: &Path) -> Result<()> {
+pub fn make(qemu_tree: &Path, flash: &Path, nodes: &str, into: &Path) -> Result<()> {
     let dumped = into.with_extension("dumped");
     let source = into.with_extension("dts");
     let mut command = qemu(qemu_tree);
@@ -81,7 +99,7 @@ pub fn make(qemu_tree: &Path, flash: &Path, into: &Path) -> Result<()> {
     // Seeds of QEMU's: the same in every boot they would be worse than none.
     let kept: String =
         dts.lines().filter(|line| !line.contains("-seed =")).map(|line| format!("{line}\n")).collect();
-    fs::write(&source, kept + NODES)?;
+    fs::write(&source, kept + nodes)?;
     output(Command::new("dtc").args(["-q", "-I", "dts", "-O", "dtb", "-o"]).arg(into).arg(&source))?;
     fs::remove_file(dumped)?;
     Ok(fs::remove_file(source)?)

@@ -52,10 +52,8 @@ const MEANT: [&str; 4] = ["taint", "crash detected in m33", "handling crash", "r
 /// Runs the suite.
 pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let firmware = Firmware::read(&arguments.image)?;
-    fs::create_dir_all(FIRMWARE)?;
-    for (image, name) in [(&arguments.image, "good.img"), (&arguments.foreign, "foreign.img")] {
-        fs::copy(image, Path::new(FIRMWARE).join(name)).with_context(|| image.display().to_string())?;
-    }
+    offer(&arguments.image, "good.img")?;
+    offer(&arguments.foreign, "foreign.img")?;
     let mut log = KernelLog::from_now()?;
     report.test("registers", || {
         insert(&arguments.module)?;
@@ -136,6 +134,13 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
+/// Puts an image where Linux looks for firmware.
+pub fn offer(image: &Path, name: &str) -> Result<()> {
+    fs::create_dir_all(FIRMWARE)?;
+    fs::copy(image, Path::new(FIRMWARE).join(name)).with_context(|| image.display().to_string())?;
+    Ok(())
+}
+
 fn insert(module: &Path) -> Result<()> {
     shell("insmod", &module.display().to_string())
 }
@@ -163,33 +168,37 @@ fn processors() -> Result<BTreeMap<String, String>> {
 }
 
 /// A processor in sysfs.
-struct Processor {
+pub struct Processor {
     device: String,
 }
 
 impl Processor {
-    fn find(name: &str) -> Result<Self> {
+    /// By its name.
+    pub fn find(name: &str) -> Result<Self> {
         let device = processors()?.remove(name).with_context(|| format!("no processor {name} in {CLASS}"))?;
         Ok(Self { device })
     }
 
-    fn set(&self, attribute: &str, value: &str) -> Result<()> {
+    /// Writes an attribute.
+    pub fn set(&self, attribute: &str, value: &str) -> Result<()> {
         Ok(fs::write(Path::new(CLASS).join(&self.device).join(attribute), value)?)
     }
 
-    fn boot(&self, firmware: &str) -> Result<()> {
+    /// Starts it with a firmware file.
+    pub fn boot(&self, firmware: &str) -> Result<()> {
         self.set("firmware", firmware)?;
         self.set("state", "start")
     }
 
-    fn ensure_state(&self, wanted: &str) -> Result<()> {
+    /// Its state must be this one.
+    pub fn ensure_state(&self, wanted: &str) -> Result<()> {
         let state = fs::read_to_string(Path::new(CLASS).join(&self.device).join("state"))?;
         ensure!(state.trim() == wanted, "the state is {}, not {wanted}", state.trim());
         Ok(())
     }
 
     /// Waits until the text is in the trace that Linux shows.
-    fn wait_for_trace(&self, text: &str) -> Result<String> {
+    pub fn wait_for_trace(&self, text: &str) -> Result<String> {
         let file = Path::new(DEBUG).join(&self.device).join("trace0");
         let begin = Instant::now();
         loop {
