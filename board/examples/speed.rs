@@ -46,14 +46,21 @@ fn cores() -> Result<(), Box<dyn Error>> {
     let (count, it_block) = (Some(guest::COUNT), Some(guest::IT_BLOCK));
     let busy = || Some(assembly::count(M0_CODE, M0_RESULT));
     let asleep = || Some(assembly::mailbox(M0_CODE, IPCC2, 13, M0_RESULT));
-    for (name, m33, m0, milliseconds) in [
-        ("M33, stores in a loop", count, None, 20),
-        ("M33, SysTick in IT blocks", it_block, None, 20),
-        ("M0+, stores in a loop", None, busy(), 400),
-        ("M33 and M0+, stores in a loop", count, busy(), 20),
-        ("M33, stores in a loop, M0+ asleep", count, asleep(), 20),
+    let ev1 = boards::stm32mp257f_ev1();
+    // No chip here has three: this one has its Cortex-M0+ twice, under one reset and with one program.
+    let mut three = ev1.clone();
+    three.coprocessors.extend(ev1.coprocessor(2).cloned());
+    for (name, description, m33, m0, milliseconds) in [
+        ("M33, stores in a loop", ev1, count, None, 20),
+        ("M33, SysTick in IT blocks", ev1, it_block, None, 20),
+        ("M0+, stores in a loop", ev1, None, busy(), 400),
+        ("M0+ twice, stores in a loop", &three, None, busy(), 400),
+        ("M33 and M0+, stores in a loop", ev1, count, busy(), 20),
+        ("M33 and M0+ twice, stores in a loop", &three, count, busy(), 20),
+        ("M33, stores in a loop, M0+ asleep", ev1, count, asleep(), 20),
+        ("M33, stores in a loop, M0+ twice and asleep", &three, count, asleep(), 20),
     ] {
-        let mut board = Board::new(boards::stm32mp257f_ev1())?;
+        let mut board = Board::new(description)?;
         let secure = board.port(Initiator::A35Secure);
         if let Some(program) = m33 {
             let bytes: Vec<u8> = program.iter().flat_map(|word| word.to_le_bytes()).collect();

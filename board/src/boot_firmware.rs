@@ -6,8 +6,6 @@ use crate::description::{BootMode, Description, Family, PolicyRegion, RisabSite,
 const RISAF_SECURE: u32 = 1 << 8;
 const RISAF_ENABLE: u32 = 1;
 const PAGE: u64 = 4096;
-/// RCC IPCC1CFGR, bit 1 enables the clock: ST's M33 firmware stops in its error handler when it finds it off.
-const RCC_IPCC1CFGR: u64 = 0x570;
 /// RCC TZCR of an STM32MP15: bit 0 makes RCC tell secure from non-secure accesses; the M4's reset stays everyone's.
 const RCC_TZCR: u64 = 0;
 const RCC_TZCR_TZEN: u32 = 1 << 0;
@@ -44,7 +42,11 @@ pub fn run(description: &Description, secure: &Port) -> Result<(), AccessError> 
     }
     match description.family {
         Family::Stm32mp15 => secure.write32(description.registers.rcc + RCC_TZCR, RCC_TZCR_TZEN),
-        Family::Stm32mp25 => secure.write32(description.registers.rcc + RCC_IPCC1CFGR, 1 << 1),
+        // What firmware finds running when nobody else is there: ST's M33 firmware stops in its error handler when the mailbox
+        // has no clock, and an M0+ that a boot loader starts needs its own.
+        Family::Stm32mp25 => description.clock_gates.iter().try_for_each(|gate| {
+            secure.write32(description.registers.rcc + u64::from(gate.register), gate.bit)
+        }),
     }
 }
 

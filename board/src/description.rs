@@ -11,6 +11,7 @@ use std::fmt;
 
 use crate::bus::Initiator;
 use crate::peripherals::Side;
+use crate::soc::ClockGate;
 
 /// One file of RAM and every physical address at which it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -321,11 +322,25 @@ pub struct WatchdogSite {
     pub reset_cause: Option<u8>,
 }
 
-/// A low-power timer whose interrupt goes to a coprocessor.
+/// The kind of a timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimerKind {
+    /// LPTIM.
+    LowPower,
+    /// TIM, general-purpose or basic.
+    General {
+        /// Whether it counts in 32 bits, not in 16.
+        wide: bool,
+    },
+}
+
+/// A timer whose interrupt goes to a coprocessor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimerSite {
     /// Name for reports, such as `LPTIM3`.
     pub name: &'static str,
+    /// Its kind.
+    pub kind: TimerKind,
     /// Physical address of its registers (1 KiB, non-secure alias).
     pub registers: u64,
     /// Processor id of whom it interrupts.
@@ -375,6 +390,8 @@ pub struct Description {
     pub watchdogs: Vec<WatchdogSite>,
     /// Their low-power timers.
     pub timers: Vec<TimerSite>,
+    /// The blocks that stand still without their clock.
+    pub clock_gates: Vec<ClockGate>,
     /// The illegal-access controller's SPI, where there is one.
     pub iac_spi: Option<u16>,
 }

@@ -91,6 +91,18 @@ impl Ram {
     #[inline]
     pub fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), OutOfRange> {
         let start = self.check(offset, into.len())?;
+        // What an emulated core asks for: an instruction's half, or a word.
+        match into {
+            [_, _] if start.is_multiple_of(2) => into.copy_from_slice(&self.load16(start).to_le_bytes()),
+            [_, _, _, _] if start.is_multiple_of(4) => {
+                into.copy_from_slice(&self.load32(start).to_le_bytes())
+            }
+            _ => self.read_run(start, into),
+        }
+        Ok(())
+    }
+
+    fn read_run(&self, start: usize, into: &mut [u8]) {
         let mut at = bulk_start(start, into.len());
         let (head, bulk) = into.split_at_mut_checked(at).unwrap_or_default();
         self.read_units(start, head);
@@ -100,7 +112,6 @@ impl Ram {
             at += 8;
         }
         self.read_units(start + at, tail);
-        Ok(())
     }
 
     fn read_units(&self, start: usize, into: &mut [u8]) {

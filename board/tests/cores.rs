@@ -67,6 +67,50 @@ fn two_cores_run_at_once_each_at_its_own_speed() {
     assert_eq!(told, [released(M33, CODE as u32), released(M0, M0_CODE)]);
 }
 
+/// The instructions of each core in 2 ms.
+fn instructions_of(board: &mut Board) -> Vec<u64> {
+    board.run_for(Duration::from_millis(2));
+    board.cores().map(|core| core.instructions()).collect()
+}
+
+/// No chip here has three coprocessors. This one has its Cortex-M0+ twice, under one reset and with one program.
+#[test]
+fn a_third_core_takes_nothing_from_the_others_and_outlives_them() {
+    let ev1 = boards::stm32mp257f_ev1();
+    let mut three = ev1.clone();
+    three.coprocessors.extend(ev1.coprocessor(M0.id).cloned());
+    let run = |description, m33: bool, m0: bool| {
+        let board = Board::new(description).unwrap();
+        place(&board, &assembly::count(M0_CODE, M0_RESULT));
+        load(&board, guest::COUNT);
+        if m33 {
+            start(&board);
+        }
+        if m0 {
+            start_m0(&board);
+        }
+        board
+    };
+    let alone =
+        [instructions_of(&mut run(ev1, true, false))[0], instructions_of(&mut run(ev1, false, true))[1]];
+    let mut board = run(&three, true, true);
+    let together = instructions_of(&mut board);
+    assert_eq!(together.len(), 3);
+    for (count, alone) in together.iter().zip([alone[0], alone[1], alone[1]]) {
+        assert!(count.abs_diff(alone) < 10 + alone / 1000, "{together:?} together, {alone} alone");
+    }
+
+    stop(&board);
+    load(&board, guest::LOCKUP);
+    start(&board);
+    assert!(matches!(board.run_for(Duration::from_millis(1)), Wake::Crashed(report) if report.core == M33));
+    let before: Vec<u64> = board.cores().map(|core| core.instructions()).collect();
+    let after = instructions_of(&mut board);
+    let more: Vec<u64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
+    assert_eq!(more[0], 0, "the M33 has crashed");
+    assert!(more[1].abs_diff(alone[1]) < 30 && more[1].abs_diff(more[2]) < 10, "{more:?}");
+}
+
 #[test]
 fn an_interrupt_of_one_loses_no_time_of_the_other() {
     let alone = {

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use rproc_abi::enumeration::Scope;
+use rproc_abi::refusal::{Place, Reason};
 use rproc_abi::{Login, Param, ProcessorId, TeeResult, Uuid};
 use rproc_board::clocks::LinuxClocks;
+use rproc_board::description::Family;
 use rproc_board::tee::{Counters, HostTee, Presence, SecureEvent, Services, TeeConfig, TrustedKeys};
 use rproc_board::{Board, Initiator, boards};
 use rproc_clocks::{ClaimError, ClockRef, stm32mp25};
@@ -88,6 +90,8 @@ fn the_agent_learns_who_the_platform_is() {
 fn a_clock_asked_for_runs_and_one_let_go_stops() {
     let machine = machine(Services::all());
     let agent = machine.agent();
+    assert_eq!(machine.register(RCC + 0x574), 2, "as boot firmware leaves it");
+    assert!(agent.disable_clock(106).is_ok());
     assert_eq!(machine.register(RCC + 0x574), 0);
     assert!(agent.enable_clock(106).is_ok());
     assert_eq!(machine.register(RCC + 0x574), 2);
@@ -223,6 +227,33 @@ fn a_claim_that_fails_late_leaves_no_clock_on_in_either_provider() {
     assert_eq!(GATES.map(|gate| machine.register(gate)), [0; 4]);
     assert!(clocks.clocks.summary().iter().all(|state| state.consumers.is_empty()));
     assert!(clocks.find(&reference("/clocks/ck-hse", 0)).is_none());
+}
+
+#[test]
+fn a_register_that_does_not_obey_is_an_error_for_linux_and_a_sentence_in_the_log() {
+    // An STM32MP15's SCMI tables on another chip, whose registers there are plain words: what is written to stop a clock
+    // changes nothing in the one that tells whether it runs.
+    let mut description = boards::stm32mp257f_ev1().clone();
+    description.family = Family::Stm32mp15;
+    let board = Board::new(&description).expect("the host has memory for a board");
+    let (keys, services) = (TrustedKeys::new([]), Services::all());
+    let config = TeeConfig { keys, policy: Policy::Strict, services, counters: Counters::new() };
+    let tee = Arc::new(HostTee::new(board.bus().clone(), config));
+    let agent = ScmiClient::open(tee.clone(), 0).expect("the TEE has the service");
+    assert!(agent.enable_clock(16).is_ok());
+    assert!(tee.drain_log().is_empty());
+    let error = agent.disable_clock(16).err().expect("it cannot be stopped");
+    assert_eq!(error.status(), Some(Status::HARDWARE_ERROR));
+    let log = tee.drain_log();
+    let told: Vec<_> = log
+        .iter()
+        .filter_map(|(_, event)| match event {
+            SecureEvent::RegisterRefused { refusal } => Some((refusal.reason, refusal.place)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(told, [(Reason::RegisterReadBack, Place::Register { address: 0x5000_0214 })]);
+    assert!(tee.drain_log().is_empty(), "told once");
 }
 
 #[test]

@@ -3,9 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
 mod lab;
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/meter.rs"]
+mod meter;
 
 use lab::bench::Bench;
 use lab::elf;
@@ -13,56 +12,13 @@ use lab::forge::{self, Forge};
 use rproc_board::tee::NormalMemory;
 use rproc_service::Policy;
 
-thread_local! {
-    /// Whether what this thread allocates is counted.
-    static COUNTING: Cell<bool> = const { Cell::new(false) };
-    static LIVE: Cell<usize> = const { Cell::new(0) };
-    static PEAK: Cell<usize> = const { Cell::new(0) };
-}
-
-/// The system's allocator with a meter.
-struct Meter;
-
-fn note(freed: usize, taken: usize) {
-    if COUNTING.get() {
-        LIVE.set(LIVE.get().saturating_sub(freed) + taken);
-        PEAK.set(PEAK.get().max(LIVE.get()));
-    }
-}
-
-// SAFETY: every call goes to the system's allocator as it came; the meter only looks at the sizes.
-unsafe impl GlobalAlloc for Meter {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note(0, layout.size());
-        // SAFETY: the caller keeps the same contract.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        note(layout.size(), 0);
-        // SAFETY: the caller keeps the same contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // The old block is still there while the new one is filled.
-        note(0, size);
-        note(layout.size(), 0);
-        // SAFETY: the caller keeps the same contract.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static METER: Meter = Meter;
-
 /// What the service may need beyond the image's metadata.
 const ALLOWANCE: usize = 16 * 1024;
 
 /// Loads an image and returns the most heap that the service had at one time. The platform service and the board below
 /// it are not counted: they are OP-TEE's core and the hardware.
 fn peak(policy: Policy, image: &[u8]) -> usize {
-    let probe = |_: &rproc_board::Board| -> lab::bench::Probe { Box::new(|_| COUNTING.set(!COUNTING.get())) };
+    let probe = |_: &rproc_board::Board| -> lab::bench::Probe { Box::new(|_| meter::toggle()) };
     let mut bench = Bench::probed(policy, probe);
     let address = 0x9000_0000;
     bench.board.port(rproc_board::Initiator::A35NonSecure).write(address, image).unwrap();
@@ -71,14 +27,11 @@ fn peak(policy: Policy, image: &[u8]) -> usize {
     // A first load makes what stays for good, such as the table of states.
     bench.load(memory.clone()).unwrap();
     bench.release().unwrap();
-    COUNTING.set(false);
-    LIVE.set(0);
-    PEAK.set(0);
-    COUNTING.set(true);
+    meter::count(true);
     let loaded = bench.load(memory);
-    COUNTING.set(false);
+    meter::count(false);
     loaded.unwrap();
-    PEAK.get()
+    meter::peak()
 }
 
 /// Bytes of header, TLVs, signature and all ELF headers with the section names.

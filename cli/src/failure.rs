@@ -94,6 +94,16 @@ pub struct Refused {
 }
 
 impl Refused {
+    /// A file without a byte, by its name, where something was expected.
+    pub fn empty(file: impl std::fmt::Display, expected: &str) -> Self {
+        Self {
+            expected: Some(expected.to_owned()),
+            found: Some("no bytes at all".to_owned()),
+            next_step: "write it again: what wrote it may have failed, or its disk was full".to_owned(),
+            ..Self::from(Refusal::new(Reason::SizeMismatch)).saying(format!("{file} is empty"))
+        }
+    }
+
     /// Says the same in a sentence that knows more.
     pub fn saying(self, sentence: impl std::fmt::Display) -> Self {
         Self { sentence: sentence.to_string(), ..self }
@@ -134,8 +144,14 @@ impl From<rproc_image::Error> for Refused {
     fn from(error: rproc_image::Error) -> Self {
         let refused = Self::from(Refusal::from(error));
         match error {
+            rproc_image::Error::NotSigned => Self {
+                next_step:
+                    "sign it with `rproc sign`, and give what that writes; `rproc inspect` shows an ELF file"
+                        .to_owned(),
+                ..refused.saying(error)
+            },
             rproc_image::Error::PartLength { part: Part::Header, found: 0, .. } => {
-                refused.saying("the file is empty")
+                Self::empty("the file", "a signed image")
             }
             rproc_image::Error::PartLength { part: Part::Header, .. } => {
                 refused.saying("the file is too short for a signed image, which starts with a header")

@@ -35,6 +35,12 @@ pub struct OutputFile {
 impl OutputFile {
     /// Checks, before any work is done, that `path` can be replaced.
     pub fn new(path: &Path, inputs: &[Identity]) -> Result<Self, Failure> {
+        if path == Path::new("-") {
+            return Err(Failure::help(
+                "- is no file: this is not written to the standard output, so that it appears whole or not at all",
+                "give the name of a file; ./- is one",
+            ));
+        }
         let cannot = || format!("cannot write {}", path.display());
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
@@ -136,5 +142,7 @@ mod tests {
         assert!(OutputFile::new(Path::new("/dev/null"), &[]).is_err());
         assert!(OutputFile::new(Path::new("/"), &[]).is_err());
         assert!(OutputFile::new(Path::new("/no/such/folder/out"), &[]).is_err());
+        assert!(OutputFile::new(Path::new("-"), &[]).is_err());
+        assert!(OutputFile::new(Path::new("./-"), &[]).is_ok());
     }
 }

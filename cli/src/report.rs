@@ -16,6 +16,12 @@ pub fn print(failure: &Failure) {
     let _ = anstream::stderr().lock().write_all(render(failure).as_bytes());
 }
 
+/// Prints something worth a look that ends nothing.
+pub fn note(text: &str) {
+    // As above.
+    let _ = writeln!(anstream::stderr().lock(), "{HELP}note:{HELP:#} {text}");
+}
+
 /// The lines, with colours.
 fn render(failure: &Failure) -> String {
     match failure {

@@ -72,6 +72,28 @@ fn it_says_why_it_cannot_listen_and_what_to_do() {
 }
 
 #[test]
+fn a_failure_is_told_once() {
+    let folder = Folder::new();
+    let run = folder.rproc("board serve --socket sock --wait 50ms");
+    assert_eq!(run.code, 1);
+    assert_eq!(run.stderr.matches("no machine attached").count(), 1, "{}", run.stderr);
+    assert!(run.stderr.contains("waits for a machine at sock"), "{}", run.stderr);
+}
+
+#[test]
+fn findings_in_json_are_sentences() {
+    let folder = Folder::new();
+    let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cmd/board.in/contradiction.dtb");
+    let run = folder.rproc(&format!("board show stm32mp215f-dk --linux-tree {tree} --json"));
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    assert!(run.code == 1 && findings.len() == 4, "{}", run.stdout);
+    for finding in findings {
+        assert!(finding["error"] == true && finding["text"].as_str().unwrap().starts_with('/'), "{finding}");
+    }
+}
+
+#[test]
 fn waiting_ends_when_it_is_told_to() {
     let folder = Folder::new();
     drop(UnixListener::bind(folder.path("sock")).unwrap());

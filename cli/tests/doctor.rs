@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::Folder;
+use common::{Folder, replaced, switched_off, tree};
 use serde_json::Value;
 
 /// The report, and the exit code.
@@ -69,6 +69,103 @@ fn the_owner_decides_which_node_counts_and_whether_the_service_matters() {
         let m33 = &report["processors"][0];
         let found = ["processor", "owner", "node", "verdict"].map(|field| m33[field].as_str().unwrap());
         assert_eq!(found, ["m33", told, node, verdict], "{owner}");
+    }
+}
+
+#[test]
+fn linux_is_given_no_processor_that_it_cannot_start() {
+    let folder = Folder::new();
+    for owner in ["m0=linux", "m0=both"] {
+        let (report, code) = doctor(&folder, &format!("--board stm32mp257f-ev1 --owner {owner}"));
+        let [m33, m0] = [0, 1].map(|place| &report["processors"][place]);
+        assert_eq!((&m33["verdict"], &m0["verdict"], code), (&"ready".into(), &"never".into(), 2));
+        assert_eq!(names(&m0["missing"]), ["linux-cannot-start"], "{owner}");
+    }
+}
+
+#[test]
+fn what_nobody_owns_is_told_with_its_nodes() {
+    let folder = Folder::new();
+    let sentence = |options: &str| {
+        let (report, _) = doctor(&folder, &format!("--board stm32mp257f-ev1 {options}"));
+        let missing = &report["processors"][0]["missing"];
+        assert_eq!(names(missing).last(), Some(&"no-owner"), "{missing}");
+        missing.to_string()
+    };
+    let both = "/firmware/optee/rproc-service@0/m33@1, /ahb@a040000/m33@a041000";
+    let nobody = sentence("--owner m33=nobody");
+    assert!(nobody.contains(both) && nobody.contains("and so has the secure tree"), "{nobody}");
+    folder.write("off.dtb", &switched_off(&tree("stm32mp257f-ev1", "linux"), "rproc-service@0"));
+    let one_sided = sentence("--linux-tree off.dtb");
+    assert!(one_sided.contains(both) && one_sided.contains("keeps it for the TEE"), "{one_sided}");
+}
+
+#[test]
+fn a_provider_that_linuxs_tree_switches_off_is_missing() {
+    let folder = Folder::new();
+    let linux = tree("stm32mp257f-ev1", "linux");
+    folder.write("secure.dtb", &tree("stm32mp257f-ev1", "secure"));
+    // Which node, the owners, the processor that lacks something, and what.
+    for (node, owner, place, kind) in [
+        ("mailbox@40490000", "tee", 0, "mailbox `vq0, vq1, shutdown`"),
+        ("mailbox@46250000", "tee", 1, "mailbox `shutdown`"),
+        ("clock-controller@44200000", "tee", 1, "clock `"),
+        ("scmi", "tee", 1, "clock `"),
+        ("scmi", "m33=linux", 0, "reset `mcu_rst, hold_boot`"),
+        ("psci", "tee", 0, "power domain `"),
+        ("soc@0", "tee", 0, "mailbox `vq0, vq1, shutdown`"),
+    ] {
+        folder.write("linux.dtb", &switched_off(&linux, node));
+        for trees in [
+            "--board stm32mp257f-ev1 --linux-tree linux.dtb",
+            "--linux-tree linux.dtb --secure-tree secure.dtb",
+        ] {
+            let (report, code) = doctor(&folder, &format!("{trees} --owner {owner}"));
+            let missing = &report["processors"][place]["missing"];
+            assert!(code == 2 && names(missing).contains(&"provider-missing"), "{node}: {report}");
+            assert!(missing.to_string().contains(kind), "{node}: {missing}");
+        }
+    }
+    // No driver knows this one.
+    folder.write("linux.dtb", &replaced(&linux, b"st,stm32mp25-rcc", b"st,stm32mp25-rrc"));
+    let (report, code) = doctor(&folder, "--board stm32mp257f-ev1 --linux-tree linux.dtb");
+    assert_eq!((names(&report["processors"][1]["missing"]), code), (vec!["provider-missing"], 2));
+}
+
+#[test]
+fn a_service_that_linux_would_not_find_is_told() {
+    let folder = Folder::new();
+    let linux = tree("stm32mp257f-ev1", "linux");
+    let service = b"rproc-service-80a4c275-0a47-4905-8285-1486a9771a08";
+    for wrong in [
+        b"rproc-service-80a4c275-0a47-4905-8285-1486a9771a09",
+        b"rproc-sarvice-80a4c275-0a47-4905-8285-1486a9771a08",
+        b"rproc-service-80a4c275-0a47-4905-8285-1486a9771aO8",
+    ] {
+        folder.write("linux.dtb", &replaced(&linux, service, wrong));
+        let (report, code) = doctor(&folder, "--board stm32mp257f-ev1 --linux-tree linux.dtb");
+        let wrong = str::from_utf8(wrong).unwrap();
+        for m in [0, 1].map(|place| &report["processors"][place]["missing"]) {
+            assert!(code == 2 && names(m).contains(&"tree-error"), "{wrong}: {m}");
+            assert!(m.to_string().contains(&format!("property `compatible` is `{wrong}`")), "{wrong}: {m}");
+        }
+    }
+}
+
+#[test]
+fn options_that_would_change_nothing_are_refused() {
+    let folder = Folder::new();
+    folder.write("linux.dtb", &tree("stm32mp257f-ev1", "linux"));
+    folder.write("secure.dtb", &tree("stm32mp257f-ev1", "secure"));
+    let both = "--linux-tree linux.dtb --secure-tree secure.dtb";
+    for (arguments, says) in [
+        ("doctor --board stm32mp257f-ev1 --device /dev/tee0".to_owned(), "--device is of this machine"),
+        (format!("doctor {both} --device /dev/tee0"), "--device is of this machine"),
+        (format!("doctor --board stm32mp257f-ev1 {both}"), "both trees are given"),
+        (format!("board show stm32mp257f-ev1 {both}"), "both trees are given"),
+    ] {
+        let run = folder.rproc(&arguments);
+        assert!(run.code == 1 && run.stderr.contains(says), "{arguments}: {}", run.stderr);
     }
 }
 

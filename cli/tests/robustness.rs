@@ -57,6 +57,21 @@ fn damaged_files_are_reported_and_never_a_panic() {
 }
 
 #[test]
+fn a_dash_is_no_file() {
+    let folder = Folder::new();
+    for command in [
+        "sign app.elf -o - --key p256.pem",
+        "keys public p256.pem -o -",
+        "run --crash-after 1s --recovery on --coredump -",
+        "board show stm32mp157f-dk2 --svg -",
+    ] {
+        let run = folder.rproc(command);
+        assert!(run.code == 1 && run.stderr.contains("./- is one"), "{command}: {}", run.stderr);
+        assert!(run.stdout.is_empty() && !folder.path("-").exists(), "{command}: {}", run.stdout);
+    }
+}
+
+#[test]
 fn a_failed_signing_leaves_the_old_image_and_no_litter() {
     let folder = Folder::new();
     folder.write("out", b"the image of yesterday");
@@ -77,6 +92,18 @@ fn a_failed_signing_leaves_the_old_image_and_no_litter() {
     assert_eq!(folder.rproc("sign app.elf -o out --key p256.pem").code, 0);
     assert_eq!(folder.rproc("verify out --key p256.pub.pem").code, 0);
     assert_eq!(std::fs::read_dir(folder.path(".")).unwrap().count(), before);
+}
+
+#[test]
+fn a_written_file_has_the_mode_of_any_new_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    folder.signed();
+    folder.write("other", b"");
+    let mode = |name: &str| std::fs::metadata(folder.path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("app.signed"), mode("other"));
+    assert_eq!(folder.rproc("sign app.elf -o new.signed --key p256.pem").code, 0);
+    assert_eq!(mode("new.signed"), mode("other"));
 }
 
 #[test]

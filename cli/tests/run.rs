@@ -1,6 +1,8 @@
 //! `rproc run` as people and scripts see it: timeline, JSON lines, exit codes.
 #![allow(clippy::unwrap_used, reason = "helpers of tests, which clippy does not take for tests")]
 
+mod common;
+
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
@@ -67,6 +69,22 @@ fn without_arguments_the_sample_boots_answers_and_leaves_nothing_behind() {
     assert_eq!(messages[0]["text"], messages[1]["text"]);
     assert_eq!(messages[0]["channel"], "rproc-echo");
     assert_eq!(of(&events, "authenticated")[0]["not_authenticated"], serde_json::json!([]));
+}
+
+#[test]
+fn every_processor_of_every_board_has_a_sample() {
+    let list = rproc(&["board", "list", "--json"]);
+    let list: Value = serde_json::from_slice(&list.stdout).unwrap();
+    for board in list.as_array().unwrap() {
+        let name = board["board"].as_str().unwrap();
+        for core in board["processors"].as_array().unwrap() {
+            let core = core["name"].as_str().unwrap();
+            let (told, code) = events(&["--board", name, "--core", core, "--timeout", "20ms"]);
+            assert_eq!((code, of(&told, "released").len()), (0, 1), "{name}, {core}");
+            let answers = of(&told, "rpmsg").iter().filter(|one| one["direction"] == "received").count();
+            assert_eq!(answers, usize::from(core != "m0"), "{name}, {core}: {told:?}");
+        }
+    }
 }
 
 #[test]
@@ -156,7 +174,6 @@ fn a_program_that_reads_json_always_learns_the_end() {
         (&["/no/such/file"], 1, "error"),
         (&["--core", "m7"], 1, "error"),
         (&[&big], 1, "error"),
-        (&["--board", "stm32mp215f-dk"], 1, "error"),
     ] {
         let (events, found) = events(arguments);
         assert_eq!(
@@ -253,9 +270,15 @@ fn wrong_usage_gives_1_and_one_error() {
         (&["run", "--with", "m33"], "was given twice"),
         (&["run", "--with", "m0="], "no file behind the ="),
         (&["run", "--coredump", "x.elf"], "--recovery is off"),
+        (&["run", "--instructions", "0"], "invalid value '0'"),
+        (&["run", "--owner", "linux", "--key", "x"], "--key is the TEE's"),
+        (&["run", "--owner", "linux", "--policy", "strict"], "--policy is the TEE's"),
+        (
+            &["run", "--owner", "linux", "--with", "m0", "--device-counter", "1"],
+            "--device-counter is the TEE's",
+        ),
         (&["run", "--timeout", "soon"], "is no time"),
         (&["run", "--send", &"x".repeat(497)], "at most 496 bytes"),
-        (&["run", "--board", "stm32mp215f-dk"], "is for the stm32mp257"),
         (&["run", "--key", "/no/such/key"], "cannot read /no/such/key"),
     ] {
         let output = rproc(arguments);
@@ -285,8 +308,92 @@ fn junk_is_refused_and_never_a_panic() {
     for (name, content) in junk {
         let path = PathBuf::from(folder.file(name));
         std::fs::write(&path, content).unwrap();
-        let output = rproc(&["run", &path.display().to_string()]);
-        assert_eq!(output.status.code(), Some(2), "{name}: {}", text(&output.stderr));
+        for owner in ["tee", "linux"] {
+            let output = rproc(&["run", &path.display().to_string(), "--owner", owner]);
+            assert_eq!(output.status.code(), Some(2), "{name}: {}", text(&output.stderr));
+        }
+    }
+}
+
+#[test]
+fn an_elf_file_that_cannot_be_loaded_is_refused_alike_for_both_owners() {
+    let folder = Folder::new();
+    let mut files = common::elf_files();
+    // e_type, at byte 16.
+    for (name, kind) in [("relocatable.elf", 1), ("core.elf", 4), ("none.elf", 0)] {
+        let mut bytes = common::app();
+        bytes[16] = kind;
+        files.push((name, bytes));
+    }
+    for (name, reason, words) in [
+        ("riscv.elf", "unsupported-image", "riscv.elf cannot be loaded"),
+        ("aarch64.elf", "unsupported-image", "aarch64.elf cannot be loaded"),
+        ("relocatable.elf", "unsupported-image", "relocatable.elf cannot be loaded"),
+        ("core.elf", "unsupported-image", "core.elf cannot be loaded"),
+        ("none.elf", "unsupported-image", "none.elf cannot be loaded"),
+        ("object.elf", "no-loadable-segment", "it may be an object file"),
+        ("overlap.elf", "segment-overlap", "two segments are loaded to the same memory"),
+        ("cut-segment.elf", "segment-outside-file", "the file is cut short or damaged"),
+        ("bad-table.elf", "bad-resource-table", "entry 0 of the resource table"),
+    ] {
+        let path = folder.file(name);
+        let content = &files.iter().find(|(one, _)| *one == name).unwrap().1;
+        std::fs::write(&path, content).unwrap();
+        let [tee, linux] = ["tee", "linux"].map(|owner| {
+            let (told, code) = events(&[&path, "--owner", owner]);
+            assert_eq!(code, 2, "{name}, {owner}");
+            let refused = of(&told, "refused");
+            assert_eq!(refused[0]["reason"], reason, "{name}, {owner}");
+            assert!(refused[0]["sentence"].as_str().unwrap().contains(words), "{name}: {refused:?}");
+            assert_eq!(told.len(), 2, "nothing was started: {told:?}");
+            told
+        });
+        assert_eq!(tee, linux, "{name}");
+    }
+}
+
+#[test]
+fn an_image_older_than_what_the_device_has_run_is_refused() {
+    let folder = Folder::new();
+    let (key, signed) = (folder.key("key.pem", "p256"), folder.file("echo.signed"));
+    let echo = firmware("echo-m33.elf");
+    let sign = ["sign", &echo, "-o", &signed, "--key", &key, "--target", "stm32mp257:m33", "--counter", "7"];
+    assert!(rproc(&sign).status.success());
+    let run = |stored: &str| {
+        events(&[&signed, "--key", &key, "--device-counter", stored, "--send", "x", "--expect", "x"])
+    };
+    for stored in ["0", "6", "7"] {
+        assert_eq!(run(stored).1, 0, "{stored}");
+    }
+    let (told, code) = run("8");
+    let refused = of(&told, "refused");
+    assert_eq!((code, &refused[0]["reason"]), (2, &Value::from("rollback")));
+    assert!(refused[0]["sentence"].as_str().unwrap().contains("lower than what this processor has"));
+    assert!(of(&told, "released").is_empty());
+    // What is signed in memory has 0.
+    assert_eq!(events(&["--device-counter", "1"]).1, 2);
+}
+
+#[test]
+fn what_is_said_while_stopping_is_said_too_late() {
+    let (told, code) = events(&["--send", "x", "--expect", "shut down", "--timeout", "10ms"]);
+    assert_eq!((code, of(&told, "expected").len()), (3, 0), "{told:?}");
+    assert!(of(&told, "trace").iter().any(|line| line["line"] == "echo: shut down"));
+}
+
+#[test]
+fn nothing_is_sent_to_firmware_without_channels() {
+    let (told, code) = events(&["--core", "m0", "--send", "x"]);
+    let reason = of(&told, "finished")[0]["reason"].as_str().unwrap();
+    assert!(code == 3 && reason.contains("no resource table with a virtio device"), "{reason}");
+    assert_eq!((of(&told, "stopped").len(), of(&told, "wiped").len()), (1, 1));
+}
+
+#[test]
+fn nothing_is_signed_for_a_processor_that_is_not_there() {
+    for arguments in [&["--core", "m7"][..], &["--with", "m33"]] {
+        let (told, code) = events(arguments);
+        assert_eq!((code, told.len()), (1, 1), "{told:?}");
     }
 }
 
@@ -308,7 +415,8 @@ fn a_crash_on_order_is_dumped_and_recovered_from() {
     let folder = tempfile::tempdir().unwrap();
     let core = folder.path().join("core.elf");
     let dump = core.to_str().unwrap();
-    for board in [&["--board", "stm32mp157f-dk2"][..], &[], &["--owner", "linux"]] {
+    let others = ["stm32mp157f-dk2", "stm32mp215f-dk"].map(|name| ["--board", name]);
+    for board in [&others[0][..], &others[1], &[], &["--owner", "linux"]] {
         let order = ["--crash-after", "20ms", "--recovery", "on", "--coredump", dump];
         let (events, code) = events(&[board, &order].concat());
         assert_eq!(code, 0, "{events:#?}");
@@ -348,7 +456,7 @@ fn linux_loads_its_own_processor_unsigned_and_refuses_a_signed_file() {
     let sign =
         ["sign", &echo, "-o", &path("s.signed"), "--key", &path("k.pem"), "--target", "stm32mp257:m33"];
     assert!(rproc(&sign).status.success());
-    let (told, code) = events(&[&path("s.signed"), "--key", &path("k.pem"), "--owner", "linux"]);
+    let (told, code) = events(&[&path("s.signed"), "--owner", "linux"]);
     assert_eq!(code, 2);
     let reason = of(&told, "finished")[0]["reason"].as_str().unwrap();
     assert!(reason.contains("this is a signed image, and m33 is owned by Linux"), "{reason}");
@@ -369,6 +477,33 @@ fn firmware_that_always_crashes_is_given_up() {
     let said = text(&output.stdout);
     assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("crashes again and again"), "{said}");
+}
+
+#[test]
+fn each_crash_has_its_core_file_and_a_failure_its_time() {
+    let folder = Folder::new();
+    let core = folder.file("core.elf");
+    let crash = ["--recovery", "on", "--coredump", &core];
+    let (told, code) = events(&[&[&firmware("lockup.elf")[..]], &crash[..]].concat());
+    let dumps = of(&told, "coredump");
+    assert!(code == 3 && dumps.len() > 2, "{told:?}");
+    for (place, dump) in dumps.iter().enumerate() {
+        let name = if place == 0 { core.clone() } else { folder.file(&format!("core-{}.elf", place + 1)) };
+        assert_eq!(dump["file"], name);
+        let file = std::fs::read(name).unwrap();
+        assert_eq!(file.len() as u64, dump["size"].as_u64().unwrap());
+        assert!(file.starts_with(b"\x7fELF"));
+    }
+
+    // The second file would be the firmware's own.
+    let elf = folder.file("core-2.elf");
+    std::fs::copy(firmware("lockup.elf"), &elf).unwrap();
+    let (told, code) = events(&[&[&elf[..]], &crash[..]].concat());
+    let end = told.last().unwrap();
+    assert_eq!((code, &end["outcome"]), (1, &Value::from("error")));
+    assert!(end["reason"].as_str().unwrap().contains("it is one of the input files"), "{end}");
+    let crashed = of(&told, "crashed").last().unwrap()["at_us"].as_u64().unwrap();
+    assert!(crashed > 0 && end["at_us"].as_u64().unwrap() >= crashed, "{end}");
 }
 
 #[test]

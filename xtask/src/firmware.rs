@@ -253,7 +253,7 @@ mod tests {
     /// Where a chip's vectors and resource tables lie, and first address and end of the memories its board gives the processor.
     fn layout(chip: Chip) -> (u64, Option<u64>, Vec<(u64, u64)>) {
         match chip {
-            Chip::Stm32mp25M33 => (
+            Chip::Stm32mp25M33 | Chip::Stm32mp21M33 => (
                 0x8010_0000,
                 Some(0x8120_0000),
                 vec![(0x8010_0000, 0x8090_0000), (0x80A0_0000, 0x8120_0000), (0x8120_0000, 0x8130_0000)],

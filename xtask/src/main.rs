@@ -23,7 +23,7 @@ usage: cargo xtask <chore>
       builds TF-A, OP-TEE and the guest from Debian's packages, boots them under QEMU with the virtual board beside, and runs the
       system tests. --shell leaves you in the booted Linux with rproc on the path. --only runs one boot; --cycles (1000) is how
       often firmware is loaded, started, stopped and released; --linux takes this kernel version instead of the newest;
-      --update asks Debian for versions again; --record writes docs/system-results.md.
+      --update asks Debian for versions again; --record writes docs/system-results.md, of all boots.
 
   driver [--linux VERSION] [--update]
       builds Linux's driver (normal/linux) as a module for the kernel that `system` boots, with the kernel's clippy.";

@@ -12,7 +12,7 @@ use crate::peripherals::{
     Access, BootState, BootVector, Ca35Syscfg, CpuState, Hsem, Ipcc, Line, Otp, Plugged, Pwr, Rcc,
     RegisterWrite, ResetPulse, Storage, Tamp, Uart, plugged,
 };
-use crate::soc;
+use crate::soc::{self, ClockGate};
 
 /// SYSCFG's first register at power-on; ST's M33 start-up does not go on when the low bits read 3 or 0xC, and an M4's takes 4 for
 /// engineering boot.
@@ -127,7 +127,7 @@ impl Devices {
             blocks,
             ipccs: description.mailboxes.iter().map(|site| Ipcc::new(site.channels)).collect(),
             hsem: Hsem::new(description.family),
-            rcc: Rcc::new(description.family),
+            rcc: Rcc::new(description),
             pwr: Pwr::default(),
             tamp: Tamp::default(),
             ca35syscfg: Ca35Syscfg::default(),
@@ -160,6 +160,9 @@ impl Devices {
     pub fn read(&mut self, access: Access, address: u64, effects: &mut Effects) -> Result<u32, Refusal> {
         let (block, offset) = self.locate(address);
         self.entitled(block, address, offset, access.by, Direction::Read)?;
+        if !self.is_clocked(address) {
+            return Ok(0);
+        }
         Ok(match block {
             Block::Ipcc(n) => self.ipccs.get(n).map_or(0, |ipcc| ipcc.read(offset)),
             Block::Hsem => self.hsem.read(offset, access.by),
@@ -205,6 +208,9 @@ impl Devices {
     ) -> Result<(), Refusal> {
         let (block, offset) = self.locate(address);
         self.entitled(block, address, offset, access.by, Direction::Write)?;
+        if !self.is_clocked(address) {
+            return Ok(());
+        }
         match block {
             Block::Ipcc(n) => {
                 self.ipccs.iter_mut().skip(n).take(1).for_each(|ipcc| ipcc.write(offset, write))
@@ -214,6 +220,7 @@ impl Devices {
                 let before = self.boots();
                 self.rcc.write(offset, write);
                 self.tell_of_resets(&before, access.now, effects);
+                self.follow_clocks(offset, access.now, effects);
             }
             Block::Pwr => self.pwr.write(offset, write),
             Block::Tamp => self.tamp.write(offset, write),
@@ -423,6 +430,31 @@ impl Devices {
     pub fn take_lines(&mut self) -> Vec<(u64, String)> {
         let bases = self.description.uarts.iter();
         bases.zip(&mut self.uarts).filter_map(|(base, uart)| Some((*base, uart.take_line()?))).collect()
+    }
+
+    /// Whether the block at an address has its clock. One without reads as zero and takes nothing, as on the chip.
+    fn is_clocked(&self, address: u64) -> bool {
+        let mut gates = self.description.clock_gates.iter();
+        let closed =
+            |gate: &ClockGate| (gate.block..gate.block + 0x400).contains(&address) && !self.is_open(gate);
+        !gates.any(closed)
+    }
+
+    fn is_open(&self, gate: &ClockGate) -> bool {
+        self.rcc.read(gate.register) & gate.bit != 0
+    }
+
+    /// After a write to the RCC: blocks that count stop, or go on.
+    fn follow_clocks(&mut self, register: u32, now: Duration, effects: &mut Effects) {
+        let gates = self.description.clock_gates.iter().filter(|gate| gate.register == register);
+        let gates: Vec<(u64, bool)> = gates.map(|gate| (gate.block, self.is_open(gate))).collect();
+        for (block, on) in &gates {
+            let plugged = self.plugged.iter_mut().filter(|it| it.base == *block);
+            plugged.for_each(|it| it.peripheral.set_clock(*on, now));
+        }
+        if !gates.is_empty() {
+            self.after_plugged(now, effects);
+        }
     }
 
     fn locate(&self, address: u64) -> (Block, u32) {

@@ -2,6 +2,8 @@
 
 mod access;
 mod devices;
+#[cfg(feature = "faults")]
+mod faults;
 mod listener;
 mod memory;
 mod port;
@@ -13,6 +15,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub use access::{AccessError, Cause, Direction, Initiator};
+#[cfg(feature = "faults")]
+pub use faults::Faults;
 pub use memory::MemoryBank;
 pub use port::Port;
 
@@ -38,6 +42,8 @@ pub struct Bus {
     attention: AtomicBool,
     a_side: Listener,
     log: Mutex<EventLog>,
+    #[cfg(feature = "faults")]
+    injector: faults::Injector,
 }
 
 /// Where a permitted access goes.
@@ -78,6 +84,8 @@ impl Bus {
             attention: AtomicBool::new(false),
             a_side: Listener::default(),
             log: Mutex::new(EventLog::default()),
+            #[cfg(feature = "faults")]
+            injector: faults::Injector::default(),
         })
     }
 

@@ -32,6 +32,10 @@ impl Port {
     /// # Errors
     /// [`AccessError`].
     pub fn read(&self, address: u64, into: &mut [u8]) -> Result<(), AccessError> {
+        #[cfg(feature = "faults")]
+        if let Some(faults) = self.bus.faults() {
+            return faults.read(&self.bus, self.initiator, address, into);
+        }
         self.bus.read(self.initiator, address, into)
     }
 
@@ -40,6 +44,10 @@ impl Port {
     /// # Errors
     /// [`AccessError`].
     pub fn write(&self, address: u64, from: &[u8]) -> Result<(), AccessError> {
+        #[cfg(feature = "faults")]
+        if let Some(faults) = self.bus.faults() {
+            return faults.write(&self.bus, self.initiator, address, from);
+        }
         self.bus.write(self.initiator, address, from)
     }
 
@@ -48,6 +56,10 @@ impl Port {
     /// # Errors
     /// [`AccessError`].
     pub fn fill(&self, address: u64, length: u64, value: u8) -> Result<(), AccessError> {
+        #[cfg(feature = "faults")]
+        if let Some(faults) = self.bus.faults() {
+            return faults.fill(&self.bus, self.initiator, address, length, value);
+        }
         self.bus.fill(self.initiator, address, length, value)
     }
 
@@ -56,7 +68,9 @@ impl Port {
     /// # Errors
     /// [`AccessError`].
     pub fn read32(&self, address: u64) -> Result<u32, AccessError> {
-        self.bus.read32(self.initiator, address)
+        let mut word = [0; 4];
+        self.read(address, &mut word)?;
+        Ok(u32::from_le_bytes(word))
     }
 
     /// See [`Bus::write32`].
@@ -64,6 +78,6 @@ impl Port {
     /// # Errors
     /// [`AccessError`].
     pub fn write32(&self, address: u64, value: u32) -> Result<(), AccessError> {
-        self.bus.write32(self.initiator, address, value)
+        self.write(address, &value.to_le_bytes())
     }
 }

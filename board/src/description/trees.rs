@@ -129,6 +129,7 @@ impl Description {
             mailboxes: mailboxes(soc, secure, linux, &coprocessors)?,
             watchdogs: watchdogs(soc, secure)?,
             timers: soc.timers.to_vec(),
+            clock_gates: soc.clock_gates.to_vec(),
             coprocessors,
             iac_spi: secure
                 .blocks(BlockKind::Iac)

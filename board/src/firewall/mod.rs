@@ -8,6 +8,8 @@ mod permissions;
 mod risab;
 mod risaf;
 mod risal;
+#[cfg(test)]
+mod testing;
 
 pub use etzpc::{Etzpc, Mode};
 pub use guard::{Guard, Maps};

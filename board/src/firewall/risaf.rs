@@ -235,6 +235,7 @@ impl Guard for Risaf {
 mod tests {
     use super::*;
     use crate::boards;
+    use crate::firewall::testing::agree;
     use proptest::prelude::*;
 
     const SIZE: u64 = 0x10_000;
@@ -319,13 +320,8 @@ mod tests {
                 };
                 risaf.write(region * 0x40 + register * 4, RegisterWrite::word(value), &map);
             }
-            for page in 0..SIZE >> 12 {
-                for by in Initiator::ALL {
-                    for direction in [Direction::Read, Direction::Write] {
-                        prop_assert_eq!(map.at(page << 12).allow(by, direction), naive(&risaf, (page << 12) + 0x123, by, direction));
-                    }
-                }
-            }
+            // Any byte of a page, not its first alone.
+            agree(&map, (0x123..SIZE).step_by(0x1000), |offset, by, direction| naive(&risaf, offset, by, direction))?;
         }
     }
 }

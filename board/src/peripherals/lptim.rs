@@ -15,7 +15,8 @@ const CFGR: u32 = 0x0C;
 const CR: u32 = 0x10;
 const CCR1: u32 = 0x14;
 const ARR: u32 = 0x18;
-const CNT: u32 = 0x1C;
+/// The counter: reading it in a loop is waiting, and it changes by itself.
+pub(super) const CNT: u32 = 0x1C;
 
 /// `ISR`, `ICR`, `DIER`: the counter has reached `CCR1`.
 const COMPARED: u32 = 1 << 0;
@@ -55,6 +56,8 @@ pub struct Lptim {
     arr: u32,
     run: Option<Run>,
     stored: BTreeMap<u32, u32>,
+    /// Since when it has had no clock.
+    stopped: Option<Duration>,
 }
 
 impl Lptim {
@@ -70,6 +73,7 @@ impl Lptim {
             arr: 1,
             run: None,
             stored: BTreeMap::new(),
+            stopped: None,
         }
     }
 
@@ -124,12 +128,29 @@ impl Lptim {
         }
     }
 
-    /// When the next enabled interrupt will come that is not pending already.
+    /// Its clock stops, or goes on. Without it the counter stands still, and goes on from there.
+    pub fn set_clock(&mut self, on: bool, now: Duration) {
+        match (on, self.stopped) {
+            (false, None) => {
+                self.advance(now);
+                self.stopped = Some(now);
+            }
+            (true, Some(since)) => {
+                self.stopped = None;
+                if let Some(run) = &mut self.run {
+                    run.since += now.saturating_sub(since);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// When the next flag will rise that is not up already: firmware may wait for it with or without an interrupt.
     pub fn next_event(&self) -> Option<Duration> {
-        let run = self.run?;
+        let run = self.run.filter(|_| self.stopped.is_none())?;
         let next = |flag: u32, at: u32| {
-            let wanted = self.dier & !self.flags & flag != 0;
-            wanted.then(|| self.next_tick_at(run, u64::from(at))).flatten()
+            let down = self.flags & flag == 0;
+            down.then(|| self.next_tick_at(run, u64::from(at))).flatten()
         };
         let ticks = [next(COMPARED, self.ccr1), next(MATCHED, self.arr)].into_iter().flatten().min()?;
         Some(self.ticks().after(run.since, ticks))
@@ -137,7 +158,7 @@ impl Lptim {
 
     /// Counts up to `now`.
     pub fn advance(&mut self, now: Duration) {
-        let Some(run) = self.run else { return };
+        let Some(run) = self.run.filter(|_| self.stopped.is_none()) else { return };
         let ticks = self.ticks().between(run.since, now);
         for (flag, at) in [(COMPARED, self.ccr1), (MATCHED, self.arr)] {
             if self.next_tick_at(run, u64::from(at)).is_some_and(|tick| tick <= ticks) {
@@ -221,10 +242,28 @@ mod tests {
     }
 
     #[test]
+    fn without_its_clock_it_stands_still_and_then_goes_on() {
+        let mut timer = prepared(MATCHED);
+        write(&mut timer, CR, ENABLE | START_CONTINUOUS, ms(100));
+        timer.set_clock(false, ms(104));
+        assert_eq!(timer.next_event(), None);
+        timer.advance(ms(500));
+        assert!(!timer.line());
+        timer.set_clock(true, ms(1000));
+        assert_eq!((timer.read(CNT, ms(1000)), timer.next_event()), (4, Some(ms(1005))));
+        timer.set_clock(true, ms(1002));
+        assert_eq!(timer.next_event(), Some(ms(1005)), "it had its clock");
+        timer.advance(ms(1005));
+        assert!(timer.line());
+    }
+
+    #[test]
     fn it_matches_once_a_round() {
         let mut timer = prepared(MATCHED);
         write(&mut timer, CR, ENABLE | START_CONTINUOUS, ms(100));
-        assert_eq!(timer.next_event(), Some(ms(109)));
+        assert_eq!(timer.next_event(), Some(ms(104)), "who reads the flags may wait for a comparison");
+        timer.advance(ms(104));
+        assert_eq!((timer.line(), timer.next_event()), (false, Some(ms(109))));
         timer.advance(ms(109) - Duration::from_nanos(1));
         assert!(!timer.line());
         timer.advance(ms(109));
@@ -272,6 +311,7 @@ mod tests {
         let mut timer = prepared(MATCHED);
         write(&mut timer, CR, ENABLE | START_CONTINUOUS, ms(0));
         write(&mut timer, ARR, 19, ms(5));
+        timer.advance(ms(5));
         assert_eq!((timer.read(CNT, ms(5)), timer.next_event()), (5, Some(ms(19))));
     }
 

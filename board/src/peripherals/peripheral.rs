@@ -54,6 +54,10 @@ pub trait Peripheral: fmt::Debug + Send {
     /// Register read at a word-aligned offset.
     fn read(&mut self, offset: u32, access: Access) -> u32;
 
+    /// The block's clock stops, or goes on: nothing of it is read or written in between. For blocks that do something by
+    /// themselves on that clock.
+    fn set_clock(&mut self, _on: bool, _now: Duration) {}
+
     /// Whether reading the register at this offset changes something. A core's loop that reads only registers of which this is
     /// false counts as idle.
     fn reading_changes(&self, _offset: u32) -> bool {

@@ -79,10 +79,23 @@ pub struct Soc {
     pub mailboxes: &'static [MailboxSite],
     /// The watchdogs of the small processors.
     pub watchdogs: &'static [WatchdogSite],
-    /// The low-power timers that interrupt them.
+    /// The timers that interrupt them.
     pub timers: &'static [TimerSite],
+    /// The blocks that stand still without their clock.
+    pub clock_gates: &'static [ClockGate],
     /// The illegal-access controller's SPI.
     pub iac_spi: Option<u16>,
+}
+
+/// A register block and the bit of the RCC that lets it have its clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockGate {
+    /// Physical address of the block (non-secure alias).
+    pub block: u64,
+    /// Offset of the register in the RCC.
+    pub register: u32,
+    /// The bit, as a mask.
+    pub bit: u32,
 }
 
 /// Every SoC that there is a table of.

@@ -6,8 +6,8 @@
 use super::{BankWiring, CoreWiring, Soc};
 use crate::bus::Initiator;
 use crate::description::{
-    CoreKind, EtzpcTarget, Family, MailboxInterrupts, MailboxSite, PeripheralSpan, RegisterMap, WatchdogKind,
-    WatchdogSite, Window,
+    CoreKind, EtzpcTarget, Family, MailboxInterrupts, MailboxSite, PeripheralSpan, RegisterMap, TimerKind,
+    TimerSite, WatchdogKind, WatchdogSite, Window,
 };
 use crate::peripherals::Side;
 
@@ -22,6 +22,18 @@ const fn window(base: u64, coprocessors_only: bool) -> Window {
 
 const fn guarded(id: u8, name: &'static str, base: u64, kib: u64) -> EtzpcTarget {
     EtzpcTarget { name, id, base, size: kib * KIB }
+}
+
+/// A timer on APB1, which has half the clock of the M4; its timers have the double of that (`TIMG1PRER` 0).
+const fn tim(name: &'static str, registers: u64, nvic: u16, wide: bool) -> TimerSite {
+    TimerSite {
+        name,
+        kind: TimerKind::General { wide },
+        registers,
+        coprocessor: M4,
+        nvic,
+        hertz: 209_000_000,
+    }
 }
 
 /// STM32MP157: Cortex-M4.
@@ -109,6 +121,17 @@ pub const STM32MP157: Soc = Soc {
         hertz: 104_500_000,
         reset_cause: Some(10),
     }],
-    timers: &[],
+    timers: &[
+        tim("TIM2", 0x4000_0000, 28, true),
+        tim("TIM3", 0x4000_1000, 29, false),
+        tim("TIM4", 0x4000_2000, 30, false),
+        tim("TIM5", 0x4000_3000, 50, true),
+        tim("TIM6", 0x4000_4000, 54, false),
+        tim("TIM7", 0x4000_5000, 55, false),
+        tim("TIM12", 0x4000_6000, 119, false),
+        tim("TIM13", 0x4000_7000, 130, false),
+        tim("TIM14", 0x4000_8000, 131, false),
+    ],
+    clock_gates: &[],
     iac_spi: None,
 };

@@ -3,11 +3,11 @@
 //! Sources: OP-TEE's and Linux's `stm32mp251.dtsi`, ST's `stm32mp2xx_hal_rif.h` (illegal-access identifiers) and
 //! `stm32mp2xx` vector tables (NVIC numbers). The A-side numbers of IPCC2 are taken to be the M33's, as those of IPCC1 are.
 
-use super::{BankWiring, CoreWiring, IAC_ID_OTHER, Soc};
+use super::{BankWiring, ClockGate, CoreWiring, IAC_ID_OTHER, Soc};
 use crate::bus::Initiator;
 use crate::description::{
     CoreKind, Family, MailboxInterrupts, MailboxSite, PeripheralSpan, RegisterMap, RisabSite, RisafSite,
-    RisalSite, TimerSite, WatchdogKind, WatchdogSite, Window,
+    RisalSite, TimerKind, TimerSite, WatchdogKind, WatchdogSite, Window,
 };
 use crate::peripherals::Side;
 
@@ -60,7 +60,15 @@ const fn iwdg(name: &'static str, registers: u64, coprocessor: u32, spi: u16) ->
 
 /// NVIC numbers: the vector table of ST's startup code for the Cortex-M0+.
 const fn lptim(name: &'static str, registers: u64, nvic: u16) -> TimerSite {
-    TimerSite { name, registers, coprocessor: M0_PLUS, nvic, hertz: LSI_HZ }
+    TimerSite { name, kind: TimerKind::LowPower, registers, coprocessor: M0_PLUS, nvic, hertz: LSI_HZ }
+}
+
+/// A timer of the M33 on APB1, whose timers have half the clock of the M33: `LSMCUDIVR` divides by 2, `APB1DIVR` by 1.
+const fn tim(name: &'static str, registers: u64, nvic: u16, core: &CoreWiring) -> TimerSite {
+    // TIM2 to TIM5.
+    let wide = registers < 0x4004_0000;
+    let kind = TimerKind::General { wide };
+    TimerSite { name, kind, registers, coprocessor: M33, nvic, hertz: core.hertz / 2 }
 }
 
 const fn ipcc1(nvic: MailboxInterrupts) -> MailboxSite {
@@ -84,6 +92,9 @@ const M33_CORE: CoreWiring = CoreWiring {
     systick_reference_hertz: None,
     initiator: Initiator::M33,
 };
+
+/// PLL4 divided by 4 (OP-TEE's `stm32mp215f-dk-ca35tdcid-rcc.dtsi`).
+const MP215_M33_CORE: CoreWiring = CoreWiring { hertz: 300_000_000, ..M33_CORE };
 
 const IWDG3: WatchdogSite =
     WatchdogSite { early_warning: Some(2), reset_cause: Some(26), ..iwdg("IWDG3", 0x4403_0000, M33, 4) };
@@ -195,20 +206,65 @@ pub const STM32MP257: Soc = Soc {
         },
     ],
     timers: &[
+        tim("TIM2", 0x4000_0000, 105, &M33_CORE),
+        tim("TIM3", 0x4001_0000, 106, &M33_CORE),
+        tim("TIM4", 0x4002_0000, 107, &M33_CORE),
+        tim("TIM5", 0x4003_0000, 124, &M33_CORE),
+        tim("TIM6", 0x4004_0000, 128, &M33_CORE),
+        tim("TIM7", 0x4005_0000, 129, &M33_CORE),
+        tim("TIM10", 0x401C_0000, 205, &M33_CORE),
+        tim("TIM11", 0x401D_0000, 225, &M33_CORE),
+        tim("TIM12", 0x4006_0000, 196, &M33_CORE),
+        tim("TIM13", 0x4007_0000, 203, &M33_CORE),
+        tim("TIM14", 0x4008_0000, 204, &M33_CORE),
         lptim("LPTIM3", 0x4605_0000, 18),
         lptim("LPTIM4", 0x4606_0000, 19),
         lptim("LPTIM5", 0x4607_0000, 20),
     ],
+    clock_gates: &[
+        gate(0x4049_0000, IPCC1CFGR),
+        gate(0x4605_0000, LPTIM3CFGR),
+        gate(0x4606_0000, 0x750),
+        gate(0x4607_0000, 0x754),
+        gate(0x4603_0000, LPUART1CFGR),
+        gate(0x4624_0000, HSEMCFGR),
+        gate(0x4625_0000, IPCC2CFGR),
+    ],
     iac_spi: Some(246),
 };
+
+/// Registers of the RCC that let a block have its clocks (Linux `stm32mp25_rcc.h`).
+const IPCC1CFGR: u32 = 0x570;
+const IPCC2CFGR: u32 = 0x574;
+const HSEMCFGR: u32 = 0x56c;
+const LPTIM3CFGR: u32 = 0x74c;
+const LPUART1CFGR: u32 = 0x7a0;
+
+/// Bit 1 of a `RCC_…CFGR` gates bus and kernel clock of its block.
+const fn gate(block: u64, register: u32) -> ClockGate {
+    ClockGate { block, register, bit: 1 << 1 }
+}
 
 /// STM32MP215: the same map as far as the M33 is concerned, other mailbox interrupts at its NVIC, no M0+.
 pub const STM32MP215: Soc = Soc {
     compatible: "st,stm32mp215",
     name: "stm32mp215",
-    cores: &[M33_CORE],
+    cores: &[MP215_M33_CORE],
     mailboxes: &[ipcc1(MailboxInterrupts { rx: 152, tx: 153 })],
     watchdogs: &[IWDG3, IWDG4],
-    timers: &[],
+    timers: &[
+        tim("TIM2", 0x4000_0000, 92, &MP215_M33_CORE),
+        tim("TIM3", 0x4001_0000, 93, &MP215_M33_CORE),
+        tim("TIM4", 0x4002_0000, 94, &MP215_M33_CORE),
+        tim("TIM5", 0x4003_0000, 111, &MP215_M33_CORE),
+        tim("TIM6", 0x4004_0000, 115, &MP215_M33_CORE),
+        tim("TIM7", 0x4005_0000, 116, &MP215_M33_CORE),
+        tim("TIM10", 0x401C_0000, 175, &MP215_M33_CORE),
+        tim("TIM11", 0x401D_0000, 189, &MP215_M33_CORE),
+        tim("TIM12", 0x4006_0000, 168, &MP215_M33_CORE),
+        tim("TIM13", 0x4007_0000, 173, &MP215_M33_CORE),
+        tim("TIM14", 0x4008_0000, 174, &MP215_M33_CORE),
+    ],
+    clock_gates: &[gate(0x4049_0000, IPCC1CFGR), gate(0x4624_0000, HSEMCFGR)],
     ..STM32MP257
 };

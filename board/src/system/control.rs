@@ -3,11 +3,10 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use rproc_abi::ProcessorId;
-use rproc_devicetree::{Processor, ProviderRef};
+use rproc_devicetree::{Processor, ProviderRef, SysconField};
 use rproc_lifecycle::{
-    BootAddress, CoreStatus, FoundTable, ProviderError, RccHold, RccPulse, ResetControl, ResetLine,
-    Stm32mp15, Stm32mp25,
+    BootAddress, CoreStatus, FoundTable, ProviderError, RccHold, RccPulse, Registers, ResetControl,
+    ResetLine, SecureMonitor, SmcHold, Stm32mp15, Stm32mp25,
 };
 use rproc_scmi_client::ScmiClient;
 
@@ -33,11 +32,8 @@ impl LinuxControl {
         tee: &Arc<HostTee>,
         memory: &LinuxMemory,
     ) -> Result<(Self, BootAddress), SystemError> {
-        if ProcessorId(node.id) == ProcessorId::CORTEX_M0_PLUS {
-            return Err(SystemError::NotLinuxs { path: node.path.clone() });
-        }
         let lines = Lines { node, board, tee, memory };
-        let (hold, reset) = (lines.line("hold_boot")?, lines.line("mcu_rst")?);
+        let (hold, reset) = (lines.hold()?, lines.line("mcu_rst")?);
         let registers = memory.clone();
         let hardware: (Box<dyn Hardware>, BootAddress) = match board.family {
             Family::Stm32mp15 => {
@@ -63,6 +59,39 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
+    /// The boot hold, by the first of the three ways that the node names (Linux `stm32_rproc_parse_dt`): a reset `hold_boot`; a
+    /// call of the secure monitor, where `st,syscfg-tz` says that TrustZone is on in the RCC; a register, `st,syscfg-holdboot`.
+    ///
+    /// The monitor is told the offset of `st,syscfg-holdboot`. Linux's driver reads that property for the third way alone, and
+    /// calls with offset 0.
+    fn hold(&self) -> Result<Box<dyn ResetLine>, SystemError> {
+        const NAME: &str = "hold_boot";
+        let is_reset = self.node.resets.iter().any(|reset| reset.name.as_deref() == Some(NAME));
+        if is_reset || self.board.family != Family::Stm32mp15 {
+            return self.line(NAME);
+        }
+        let missing =
+            |found: String| SystemError::Reset { processor: self.node.path.clone(), name: NAME, found };
+        let place = |field: &SysconField| match field.address {
+            Some(address) => Ok(address + u64::from(field.offset)),
+            None => Err(missing(format!("at {}, which has no address", field.controller))),
+        };
+        let hold = self.node.hold_boot.as_ref();
+        let hold = hold.ok_or_else(|| missing("neither a reset nor st,syscfg-holdboot".to_owned()))?;
+        let mut registers = self.memory.clone();
+        let trust_zone = match &self.node.trust_zone {
+            Some(field) => {
+                let value = registers.read32(place(field)?).map_err(|error| missing(error.to_string()))?;
+                value & field.mask != 0
+            }
+            None => false,
+        };
+        Ok(match trust_zone {
+            true => Box::new(SmcHold { monitor: Monitor(self.tee.clone()), register: hold.offset }),
+            false => Box::new(RccHold { registers, address: place(hold)?, boot: hold.mask }),
+        })
+    }
+
     fn line(&self, name: &'static str) -> Result<Box<dyn ResetLine>, SystemError> {
         let missing = |found: String| SystemError::Reset { processor: self.node.path.clone(), name, found };
         let reference = self.node.resets.iter().find(|reset| reset.name.as_deref() == Some(name));
@@ -92,6 +121,15 @@ impl Lines<'_> {
             });
         }
         Err(unknown())
+    }
+}
+
+/// The secure monitor, which this board's TEE has with it.
+struct Monitor(Arc<HostTee>);
+
+impl SecureMonitor for Monitor {
+    fn call(&mut self, function: u32, arguments: [u32; 3]) -> u32 {
+        self.0.monitor_call(function, arguments)
     }
 }
 

@@ -28,8 +28,9 @@ pub enum SystemError {
     },
     /// A Linux-owned processor that Linux cannot drive.
     #[error(
-        "{path} is Linux's by the device trees, and Linux cannot drive it: the reset of the Cortex-M0+ is in RCC_C3CFGR, which is \
-         the secure world's alone; make it the TEE's: status okay below /firmware/optee/rproc-service@0, disabled here, secure-status okay"
+        "{path} is Linux's by the device trees, and Linux cannot drive it: reset and clock of the Cortex-M0+ are bits of RCC_C3CFGR, \
+         which only the secure world may write; make it the TEE's: status okay below /firmware/optee/rproc-service@0, disabled here, \
+         secure-status okay"
     )]
     NotLinuxs {
         /// Path of the processor's platform node.
@@ -37,7 +38,8 @@ pub enum SystemError {
     },
     /// A Linux-owned processor without a reset that Linux can use.
     #[error(
-        "reset {name} of {processor} is needed, and is {found}; name one of the SCMI service's or of the RCC in `resets`"
+        "reset {name} of {processor} is needed, and is {found}; name one of the SCMI service's or of the RCC in `resets`, or \
+         st,syscfg-holdboot for the boot hold of an STM32MP15"
     )]
     Reset {
         /// Path of the processor's node.
@@ -84,10 +86,26 @@ pub enum SystemError {
         /// What its loader or its providers said.
         reason: String,
     },
-    /// The clocks that a processor needs cannot be asked for.
+    /// A processor keeps Linux awake; the others were woken again.
+    #[error("Linux does not go to sleep because of {processor}: {reason}")]
+    Awake {
+        /// Its name.
+        processor: String,
+        /// What kept it.
+        reason: String,
+    },
+    /// A processor stayed suspended when Linux woke up.
+    #[error("Linux is awake, and {processor} is still suspended: {reason}; resume again")]
+    StillSuspended {
+        /// Its name.
+        processor: String,
+        /// What kept it.
+        reason: String,
+    },
+    /// Clocks that are needed cannot be asked for.
     #[error("the clocks of {processor} cannot be had: {reason}")]
     Clocks {
-        /// Path of the processor's node.
+        /// Path of the node that names them: a processor's, or of something that Linux itself drives.
         processor: String,
         /// What the TEE's SCMI service said.
         reason: String,

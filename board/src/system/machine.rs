@@ -4,7 +4,7 @@
 use std::cell::{Ref, RefMut};
 use std::time::Duration;
 
-use rproc_lifecycle::{Machine, Mailbox, Wake};
+use rproc_lifecycle::{Crash, CrashKind, Interrupts, Machine, Mailbox, Wake};
 use rproc_rpmsg::memory::{Fault, Memory};
 
 use super::memory::LinuxMemory;
@@ -35,6 +35,8 @@ pub struct NormalWorld {
     channels: Vec<(Mailbox, u32)>,
     /// Channels on which something was sent and "free" was not yet seen.
     awaited: u32,
+    /// Channels that stay occupied though they were cleared. What they say means nothing until they are seen free.
+    stuck: u32,
 }
 
 impl NormalWorld {
@@ -43,7 +45,8 @@ impl NormalWorld {
         let memory = LinuxMemory::new(board.get().port(Initiator::A35NonSecure));
         let mailbox = board.get().bus().description().mailbox_of(processor).copied();
         let channels = channels.to_vec();
-        let mut world = Self { board, memory, processor, mailbox, channels, awaited: 0 };
+        let mut world = Self { board, memory, processor, mailbox, channels, awaited: 0, stuck: 0 };
+        world.board.listen(processor, Interrupts::ALL);
         world.set_register(ipcc::CONTROL, ipcc::RECEIVE_INTERRUPT | ipcc::FREE_INTERRUPT);
         world.mask();
         world
@@ -68,19 +71,24 @@ impl NormalWorld {
         self.channels.iter().find(|(known, _)| *known == mailbox).map_or(0, |(_, channel)| 1 << channel)
     }
 
-    /// A register of one side's bank; without a mailbox, and where the access is refused, nothing is pending.
-    fn bank(&self, side: Side, register: u64) -> u32 {
-        let port = self.memory.port();
-        self.mailbox.map_or(0, |site| port.read32(site.bank(side) + register).unwrap_or(0))
+    /// The flags that one side set and the other has not cleared; none without a mailbox, and where the access is refused.
+    fn flags(&self, side: impl FnOnce(&MailboxSite) -> Side) -> Option<u32> {
+        let site = self.mailbox?;
+        self.memory.port().read32(site.bank(side(&site)) + ipcc::SENT).ok()
     }
 
-    fn register(&self, register: u64) -> u32 {
-        self.mailbox.map_or(0, |site| self.bank(site.a_side, register))
+    /// Flags that we set and the other side has not cleared.
+    fn sent(&self) -> Option<u32> {
+        self.flags(|site| site.a_side)
     }
 
     /// Flags that the other side set and we have not cleared.
     fn received(&self) -> u32 {
-        self.mailbox.map_or(0, |site| self.bank(site.a_side.other(), ipcc::SENT))
+        self.occupied() & !self.stuck
+    }
+
+    fn occupied(&self) -> u32 {
+        self.flags(|site| site.a_side.other()).unwrap_or(0)
     }
 
     fn set_register(&mut self, register: u64, value: u32) {
@@ -93,13 +101,23 @@ impl NormalWorld {
     /// Listens to the mailboxes, and to "free" where it was awaited.
     fn mask(&mut self) {
         let listened = self.channels.iter().fold(0u32, |bits, (_, channel)| bits | 1 << channel);
-        self.set_register(ipcc::MASK, !(listened | self.awaited << 16));
+        self.set_register(ipcc::MASK, !(listened & !self.stuck | self.awaited << 16));
+    }
+
+    /// Clears once more what could not be cleared.
+    fn retry(&mut self) {
+        if self.stuck != 0 {
+            self.set_register(ipcc::SET_CLEAR, self.stuck);
+            self.stuck &= self.occupied();
+            self.mask();
+        }
     }
 
     /// A signal that came, or one of ours that was taken since we last looked.
     fn signal(&mut self) -> Option<Mailbox> {
+        self.retry();
         let received = self.received();
-        let freed = self.awaited & !self.register(ipcc::SENT);
+        let freed = self.awaited & !self.sent().unwrap_or(u32::MAX);
         if freed != 0 {
             self.awaited &= !freed;
             self.mask();
@@ -117,32 +135,57 @@ impl Machine for NormalWorld {
     }
 
     fn is_unacknowledged(&mut self, mailbox: Mailbox) -> bool {
-        self.register(ipcc::SENT) & self.bit(mailbox) != 0
+        let bit = self.bit(mailbox);
+        // What cannot be read is not known to be taken.
+        bit != 0 && self.sent().is_none_or(|sent| sent & bit != 0)
     }
 
     fn is_pending(&mut self, mailbox: Mailbox) -> bool {
+        self.retry();
         self.received() & self.bit(mailbox) != 0
     }
 
     fn acknowledge(&mut self, mailbox: Mailbox) {
         let bit = self.bit(mailbox);
-        self.set_register(ipcc::SET_CLEAR, bit);
+        // The board stands still meanwhile: what is occupied afterwards is not the firmware's next signal.
+        for _ in 0..2 {
+            self.set_register(ipcc::SET_CLEAR, bit);
+            if self.received() & bit == 0 {
+                return;
+            }
+        }
+        self.stuck |= bit;
+        self.mask();
+        let reason = format!("its mailbox {} stays occupied though it was cleared", mailbox.name());
+        self.board.report_crash(self.processor, Crash { kind: CrashKind::FatalError, reason });
     }
 
     fn wait(&mut self, limit: Duration) -> Wake {
         let deadline = self.now().saturating_add(limit);
         loop {
+            let heard = self.board.heard(self.processor);
             // The interrupt of a crash comes with the last message before it: the lifecycle takes both.
-            if let Some(crash) = self.board.take_crash(self.processor) {
+            if heard.crash
+                && let Some(crash) = self.board.take_crash(self.processor)
+            {
                 return Wake::Crash(crash);
             }
-            if let Some(mailbox) = self.signal() {
+            if heard.mailbox
+                && let Some(mailbox) = self.signal()
+            {
                 return Wake::Mailbox(mailbox);
+            }
+            if heard.mailbox {
+                self.board.quench(self.processor);
             }
             if self.board.run_until(deadline, &[self.processor]) == Ended::Over {
                 return Wake::TimedOut;
             }
         }
+    }
+
+    fn listen(&mut self, to: Interrupts) {
+        self.board.listen(self.processor, to);
     }
 
     fn now(&self) -> Duration {

@@ -1,5 +1,6 @@
 //! The whole system on one virtual board: device trees, TEE bus, secure world, normal world and remote processors.
 
+mod clocks;
 mod control;
 mod error;
 mod loader;
@@ -8,6 +9,7 @@ mod memory;
 mod node;
 mod service;
 mod shared;
+mod sleep;
 mod supply;
 mod timeline;
 
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rproc_abi::ProcessorId;
+use rproc_clocks::Claim;
 use rproc_devicetree::{Model, Owner, Ownership, SecureModel, Tree};
 use rproc_lifecycle::{AutoBoot, Event, LinuxLoader, Remoteproc};
 use rproc_tee::RemoteprocService;
@@ -24,7 +27,7 @@ use rproc_tee::RemoteprocService;
 use crate::bus::Initiator;
 use crate::clocks::LinuxClocks;
 use crate::tee::{HostTee, TeeConfig};
-use crate::{Board, Description};
+use crate::{Board, BoardError, Description};
 
 pub use control::LinuxControl;
 pub use error::SystemError;
@@ -56,7 +59,15 @@ pub struct SystemConfig<'a> {
     pub real_time: bool,
 }
 
-/// A system that is up, with its processors off.
+/// A board that is up with its TEE, whichever Linux is on it, or none.
+pub struct Hardware {
+    /// The board.
+    pub board: SharedBoard,
+    /// Its TEE.
+    pub tee: Arc<HostTee>,
+}
+
+/// A system that is up, with its processors as they were found: off, unless something before this Linux has started one.
 pub struct System {
     /// The processors, in the order in which they were asked for.
     pub processors: Vec<VirtualProcessor>,
@@ -67,6 +78,11 @@ pub struct System {
     /// Who owns each processor of the board.
     pub owners: Vec<Ownership>,
     timeline: Rc<RefCell<Timeline>>,
+    clocks: Option<Rc<LinuxClocks>>,
+    /// The clocks of Linux's own drivers.
+    _claims: Vec<Claim>,
+    /// While Linux sleeps: the places of the processors that were suspended.
+    asleep: Option<Vec<usize>>,
 }
 
 impl System {
@@ -76,25 +92,69 @@ impl System {
     /// # Errors
     /// [`SystemError`].
     pub fn start(config: SystemConfig<'_>) -> Result<Self, SystemError> {
-        let linux = Model::of(config.linux_tree);
-        let secure = SecureModel::of(config.secure_tree);
+        Self::start_on(config, Board::new)
+    }
+
+    /// The same on a board that `make` makes of what the trees describe.
+    ///
+    /// # Errors
+    /// [`SystemError`].
+    pub fn start_on(
+        config: SystemConfig<'_>,
+        make: impl FnOnce(&Description) -> Result<Board, BoardError>,
+    ) -> Result<Self, SystemError> {
+        let SystemConfig { linux_tree, secure_tree, processors, tee, real_time } = config;
+        let linux = Model::of(linux_tree);
+        let secure = SecureModel::of(secure_tree);
         let owners = node::owners(&linux, &secure)?;
-        let mut nodes: Vec<Node<'_>> = Vec::new();
-        for wanted in config.processors {
-            let node = Node::find(&linux, &owners, wanted)?;
-            if nodes.iter().any(|other| other.processor.id == node.processor.id) {
-                return Err(SystemError::Twice { name: node.processor.name.clone() });
-            }
-            nodes.push(node);
-        }
+        let nodes = node::find_all(&linux, &owners, processors)?;
         let description = Description::from_trees(&secure, &linux)?;
-        let mut ground = Ground::lay(&description, &owners, config.tee, config.real_time)?;
+        let hardware = Hardware::power_on(make(&description)?, &owners, tee, real_time);
+        Self::bind(hardware, &linux, &nodes, owners)
+    }
+
+    /// Linux boots on a board that is up: after a boot loader, or after another Linux ([`System::abandon`]). A processor that
+    /// something has started runs on, and is found detached; booting it attaches to it. The secure tree is the one that the board
+    /// was made of.
+    ///
+    /// # Errors
+    /// As [`System::start`].
+    pub fn restart(
+        hardware: Hardware,
+        linux_tree: &Tree,
+        secure_tree: &Tree,
+        processors: &[&str],
+    ) -> Result<Self, SystemError> {
+        let linux = Model::of(linux_tree);
+        let owners = node::owners(&linux, &SecureModel::of(secure_tree))?;
+        let nodes = node::find_all(&linux, &owners, processors)?;
+        Self::bind(hardware, &linux, &nodes, owners)
+    }
+
+    /// Linux stops where it is, as in a panic: nothing is shut down, no clock is switched off, and the processors run on.
+    pub fn abandon(self) -> Hardware {
+        if let Some(clocks) = &self.clocks {
+            clocks.clocks.abandon();
+        }
+        Hardware { board: self.board, tee: self.tee }
+    }
+
+    /// Binds each processor to who loads it, and ends Linux's boot: clocks that nobody has claimed go off.
+    fn bind(
+        hardware: Hardware,
+        linux: &Model,
+        nodes: &[Node<'_>],
+        owners: Vec<Ownership>,
+    ) -> Result<Self, SystemError> {
+        let mut ground = Ground::of(hardware);
+        ground.claim_for_drivers(linux, nodes)?;
         let mut processors = Vec::new();
-        for node in &nodes {
+        for node in nodes {
             processors.push(ground.processor(node)?);
         }
-        let Ground { board, tee, timeline, .. } = ground;
-        Ok(Self { processors, tee, board, owners, timeline })
+        ground.disable_unused_clocks();
+        let Ground { board, tee, timeline, clocks, claims, .. } = ground;
+        Ok(Self { processors, tee, board, owners, timeline, clocks, _claims: claims, asleep: None })
     }
 
     /// The processor of that name.
@@ -112,6 +172,9 @@ impl System {
         loop {
             for (place, processor) in self.processors.iter_mut().enumerate() {
                 events.extend(processor.wait(Duration::ZERO).into_iter().map(|event| (place, event)));
+            }
+            if self.wake_with_the_first() {
+                continue;
             }
             if !events.is_empty() || self.board.run_until(deadline, &listeners) == Ended::Over {
                 return events;
@@ -137,23 +200,30 @@ struct Ground {
     timeline: Rc<RefCell<Timeline>>,
     service: Option<Rc<RemoteprocService<Arc<HostTee>>>>,
     clocks: Option<Rc<LinuxClocks>>,
+    claims: Vec<Claim>,
+}
+
+impl Hardware {
+    /// Boots the TEE on a board, which gives away what is Linux's.
+    fn power_on(board: Board, owners: &[Ownership], mut config: TeeConfig, real_time: bool) -> Self {
+        let kept = owners.iter().filter(|one| matches!(one.owner, Owner::Tee | Owner::Nobody));
+        config.services.owned = kept.map(|one| ProcessorId(one.id)).collect();
+        let tee = Arc::new(HostTee::new(board.bus().clone(), config));
+        Self { board: SharedBoard::new(board, real_time), tee }
+    }
 }
 
 impl Ground {
-    /// Powers the board on and boots the TEE, which gives away what is Linux's.
-    fn lay(
-        description: &Description,
-        owners: &[Ownership],
-        mut config: TeeConfig,
-        real_time: bool,
-    ) -> Result<Self, SystemError> {
-        let kept = owners.iter().filter(|one| matches!(one.owner, Owner::Tee | Owner::Nobody));
-        config.services.owned = kept.map(|one| ProcessorId(one.id)).collect();
-        let board = Board::new(description)?;
-        let tee = Arc::new(HostTee::new(board.bus().clone(), config));
-        let timeline = Rc::new(RefCell::new(Timeline::new(tee.clone(), board.bus().clone())));
-        let board = SharedBoard::new(board, real_time);
-        Ok(Self { board, tee, timeline, service: None, clocks: None })
+    fn of(Hardware { board, tee }: Hardware) -> Self {
+        let timeline = Timeline::new(tee.clone(), board.get().bus().clone());
+        Self {
+            board,
+            tee,
+            timeline: Rc::new(RefCell::new(timeline)),
+            service: None,
+            clocks: None,
+            claims: Vec::new(),
+        }
     }
 
     /// Binds a processor to its loader, its mailbox and what it runs on.
@@ -211,16 +281,5 @@ impl Ground {
         let memory = LinuxMemory::new(self.board.get().port(Initiator::A35NonSecure));
         let (control, boot) = LinuxControl::new(node.processor, board, &self.tee, &memory)?;
         Ok(Owned::Linux(Box::new(LinuxLoader::new(node.describe(), boot, memory, control))))
-    }
-
-    fn clocks(&mut self, board: &Description, processor: &str) -> Result<Rc<LinuxClocks>, SystemError> {
-        if let Some(clocks) = &self.clocks {
-            return Ok(clocks.clone());
-        }
-        let linux = self.board.get().port(Initiator::A35NonSecure);
-        let clocks = LinuxClocks::new(self.tee.clone(), linux, board.registers.rcc).map_err(|error| {
-            SystemError::Clocks { processor: processor.to_owned(), reason: error.to_string() }
-        })?;
-        Ok(self.clocks.insert(Rc::new(clocks)).clone())
     }
 }

@@ -1,10 +1,11 @@
 //! The processors of both trees that a system is asked for: who owns each, and which node describes it.
 
+use rproc_abi::ProcessorId;
 use rproc_devicetree::{
     Finding, LookupError, Model, Owner, Ownership, Processor, SecureModel, Severity, Translation, ownership,
 };
 
-use rproc_lifecycle::{self as lifecycle, Clock, Mailbox, PowerDomain};
+use rproc_lifecycle::{self as lifecycle, Clock, Interrupts, Mailbox, PowerDomain};
 
 use super::SystemError;
 use crate::Description;
@@ -13,6 +14,8 @@ use crate::Description;
 pub(super) struct Node<'a> {
     pub(super) owner: Owner,
     pub(super) processor: &'a Processor,
+    /// All that Linux's tree says.
+    linux: &'a Model,
     translations: &'a [Translation],
 }
 
@@ -27,6 +30,23 @@ pub(super) fn owners(linux: &Model, secure: &SecureModel) -> Result<Vec<Ownershi
     if errors.is_empty() { Ok(owners) } else { Err(SystemError::Contradiction(errors)) }
 }
 
+/// The processors that a system is asked for, each by its name, its path or its id.
+pub(super) fn find_all<'a>(
+    linux: &'a Model,
+    owners: &[Ownership],
+    wanted: &[&str],
+) -> Result<Vec<Node<'a>>, SystemError> {
+    let mut nodes: Vec<Node<'a>> = Vec::new();
+    for wanted in wanted {
+        let node = Node::find(linux, owners, wanted)?;
+        if nodes.iter().any(|other| other.processor.id == node.processor.id) {
+            return Err(SystemError::Twice { name: node.processor.name.clone() });
+        }
+        nodes.push(node);
+    }
+    Ok(nodes)
+}
+
 impl<'a> Node<'a> {
     /// The processor with that name, path or id.
     pub(super) fn find(linux: &'a Model, owners: &[Ownership], wanted: &str) -> Result<Self, SystemError> {
@@ -39,9 +59,13 @@ impl<'a> Node<'a> {
         });
         let Some(found) = of_linux else {
             let processor = linux.processor(wanted)?;
-            return Ok(Self { owner: Owner::Tee, processor, translations: &[] });
+            return Ok(Self { owner: Owner::Tee, processor, linux, translations: &[] });
         };
         let path = &found.processor.path;
+        // Said before anything runs: no reset, no start and no stop of it is within Linux's reach.
+        if found.processor.id == ProcessorId::CORTEX_M0_PLUS.0 {
+            return Err(SystemError::NotLinuxs { path: path.clone() });
+        }
         let of_it = |finding: &&Finding| {
             let below = path.strip_prefix(&finding.path);
             finding.severity == Severity::Error
@@ -51,7 +75,8 @@ impl<'a> Node<'a> {
         if !findings.is_empty() {
             return Err(LookupError::Unusable { path: path.clone(), findings }.into());
         }
-        Ok(Self { owner: Owner::Linux, processor: &found.processor, translations: &found.translations })
+        let (processor, translations) = (&found.processor, found.translations.as_slice());
+        Ok(Self { owner: Owner::Linux, processor, linux, translations })
     }
 
     /// What the lifecycle needs of it.
@@ -80,8 +105,17 @@ impl<'a> Node<'a> {
             translations: self.translations.iter().map(window).collect(),
             clocks: clocks.collect(),
             power_domains: domains.filter_map(PowerDomain::from_name).collect(),
-            wakeup: false,
+            wakeup: self.wakeup(),
         }
+    }
+
+    /// Its mailbox wakes Linux by a word at the controller's node, its watchdog by one at its own.
+    fn wakeup(&self) -> Interrupts {
+        let mut controllers = self.linux.mailbox_controllers.iter();
+        let mailbox = controllers.any(|one| {
+            one.wakeup_source && self.processor.mailboxes.values().any(|used| used.controller == one.path)
+        });
+        Interrupts { mailbox, crash: self.processor.wakeup_source }
     }
 
     /// The IPCC channel of each mailbox.

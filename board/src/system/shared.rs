@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rproc_lifecycle::{Crash, CrashKind};
+use rproc_lifecycle::{Crash, CrashKind, Interrupts};
 
 use crate::bus::Initiator;
 use crate::description::{Description, WatchdogSite};
@@ -27,6 +27,8 @@ struct Inner {
     lines: BTreeMap<u16, Line>,
     /// The first crash of each processor that its driver has not been told of; a crashed processor does not crash again.
     crashes: BTreeMap<u32, Crash>,
+    /// What the driver of each processor listens to, where that is not everything.
+    deaf: BTreeMap<u32, Interrupts>,
     /// When virtual time follows the wall clock: the moment at which it was zero.
     epoch: Option<Instant>,
     /// Waiting ends when the processors have executed this many instructions since power-on.
@@ -69,8 +71,15 @@ impl SharedBoard {
     pub fn new(board: Board, real_time: bool) -> Self {
         let lines = lines(board.bus().description());
         let epoch = real_time.then(Instant::now);
-        let crashes = BTreeMap::new();
-        Self(Rc::new(RefCell::new(Inner { board, lines, crashes, epoch, instruction_limit: u64::MAX })))
+        let inner = Inner {
+            board,
+            lines,
+            crashes: BTreeMap::new(),
+            deaf: BTreeMap::new(),
+            epoch,
+            instruction_limit: u64::MAX,
+        };
+        Self(Rc::new(RefCell::new(inner)))
     }
 
     /// The board. Nobody may wait while this is held.
@@ -92,6 +101,33 @@ impl SharedBoard {
     /// Reports a crash of a processor to its driver, as its hardware would.
     pub fn report_crash(&self, processor: u32, crash: Crash) {
         self.0.borrow_mut().crashes.entry(processor).or_insert(crash);
+    }
+
+    /// Which interrupts of a processor end its driver's waits from now on; the others stay pending.
+    pub(super) fn listen(&self, processor: u32, to: Interrupts) {
+        let mut inner = self.0.borrow_mut();
+        match to {
+            Interrupts::ALL => drop(inner.deaf.remove(&processor)),
+            to => drop(inner.deaf.insert(processor, to)),
+        }
+    }
+
+    /// Which interrupts of a processor end its driver's waits.
+    pub(super) fn heard(&self, processor: u32) -> Interrupts {
+        self.0.borrow().heard(processor)
+    }
+
+    /// For a driver that has looked and found no signal of its processor: a mailbox interrupt that is high nevertheless would not let
+    /// the board go on, so it is disabled until it is low.
+    pub(super) fn quench(&self, processor: u32) {
+        let mut inner = self.0.borrow_mut();
+        let Inner { board, lines, .. } = &mut *inner;
+        let high = board.pending_interrupts();
+        for (spi, line) in lines.iter() {
+            if matches!(line, Line::Mailbox(id) if *id == processor) {
+                board.set_interrupt_enabled(*spi, !high.contains(spi));
+            }
+        }
     }
 
     /// Takes the crash that a processor's driver has not been told of.
@@ -119,7 +155,7 @@ impl SharedBoard {
                     let id = report.core.id;
                     let crash = Crash { kind: CrashKind::FatalError, reason: report.to_string() };
                     inner.crashes.entry(id).or_insert(crash);
-                    if listeners.contains(&id) {
+                    if listeners.contains(&id) && inner.heard(id).crash {
                         break Ended::Attention;
                     }
                 }
@@ -134,6 +170,10 @@ impl SharedBoard {
 }
 
 impl Inner {
+    fn heard(&self, processor: u32) -> Interrupts {
+        self.deaf.get(&processor).copied().unwrap_or(Interrupts::ALL)
+    }
+
     fn run_paced(&mut self, deadline: Duration) -> Wake {
         loop {
             let slice = deadline.min(self.board.now().saturating_add(PACE));
@@ -151,7 +191,7 @@ impl Inner {
     /// Takes an interrupt of the A side; whether it is for one of `listeners`.
     fn interrupted(&mut self, spi: u16, listeners: &[u32], deferred: &mut BTreeSet<u16>) -> bool {
         match self.lines.get(&spi).copied() {
-            Some(Line::Mailbox(id)) if listeners.contains(&id) => true,
+            Some(Line::Mailbox(id)) if listeners.contains(&id) && self.heard(id).mailbox => true,
             // Its own driver's, later; until then the line would not let the board go on.
             Some(Line::Mailbox(_)) => {
                 self.board.set_interrupt_enabled(spi, false);
@@ -167,7 +207,7 @@ impl Inner {
                 let kind = CrashKind::Watchdog;
                 let reason = format!("{} was not fed in time and has reset the processor", site.name);
                 self.crashes.entry(site.coprocessor).or_insert(Crash { kind, reason });
-                listeners.contains(&site.coprocessor)
+                listeners.contains(&site.coprocessor) && self.heard(site.coprocessor).crash
             }
             // Nobody's.
             None => {

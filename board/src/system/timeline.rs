@@ -33,6 +33,13 @@ pub enum Moment {
         /// When it became visible.
         scope: Scope,
     },
+    /// Linux has ended its boot and switched off the clocks that nobody had claimed.
+    UnusedClocks {
+        /// Those that went off.
+        off: Vec<String>,
+        /// Why others did not.
+        errors: Vec<String>,
+    },
     /// The secure world did something.
     Secure(SecureEvent),
     /// The normal world's remoteproc framework did something.
@@ -93,7 +100,7 @@ impl Timeline {
     fn collect(&mut self) {
         let secure = self.tee.drain_entries().into_iter().map(|entry| Entry {
             at: entry.at,
-            processor: self.name(entry.processor.0),
+            processor: entry.processor.and_then(|id| self.name(id.0)),
             moment: Moment::Secure(entry.event),
         });
         let board = self.bus.drain_events().into_iter().map(|event| Entry {

@@ -68,6 +68,11 @@ pub enum SecureEvent {
     },
     /// The processor was given to the normal world, with its memory.
     FirewallOpened,
+    /// A register did not do what an SCMI message asked for, which got the status HARDWARE_ERROR.
+    RegisterRefused {
+        /// Which register, and how.
+        refusal: Refusal,
+    },
     /// The service refused something.
     Refused {
         /// Why.
@@ -87,8 +92,8 @@ pub struct SecureLog {
 pub struct SecureEntry {
     /// Virtual time since power-on.
     pub at: Duration,
-    /// Whom it is about.
-    pub processor: ProcessorId,
+    /// Whom it is about, where it is about a processor.
+    pub processor: Option<ProcessorId>,
     /// What happened.
     pub event: SecureEvent,
 }
@@ -107,7 +112,12 @@ impl SecureLog {
         std::mem::take(&mut *self.events.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn push(&self, processor: ProcessorId, event: SecureEvent) {
+    /// Logs a register that did not do what an SCMI agent wanted of it.
+    pub(super) fn register_refused(&self, refusal: Refusal) {
+        self.push(None, SecureEvent::RegisterRefused { refusal });
+    }
+
+    fn push(&self, processor: Option<ProcessorId>, event: SecureEvent) {
         let mut events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() == LIMIT {
             events.remove(0);
@@ -136,7 +146,7 @@ impl rproc_service::Observer for SecureLog {
             // The platform service tells these from closer by.
             Event::Started { .. } | Event::Stopped { .. } | Event::Released { .. } => return,
         };
-        self.push(processor, event);
+        self.push(Some(processor), event);
     }
 }
 
@@ -156,7 +166,7 @@ impl rproc_platform::Observer for SecureLog {
             // The service passes the platform's refusals on as its own.
             Event::Refused { .. } => return,
         };
-        self.push(processor, event);
+        self.push(Some(processor), event);
     }
 }
 

@@ -7,6 +7,7 @@ mod hardware;
 mod keys;
 mod log;
 mod memory;
+mod monitor;
 mod regions;
 mod services;
 mod soc;
@@ -35,6 +36,7 @@ pub use memory::{NormalMemory, SharedHeap};
 pub use services::{Presence, Services};
 
 use chip::Chip;
+use monitor::Monitor;
 use services::{Hosted, Table};
 use soc::HostEntropy;
 
@@ -96,6 +98,7 @@ struct Inner {
     sessions: BTreeMap<u32, Target>,
     next_session: u32,
     heap: SharedHeap,
+    monitor: Monitor,
 }
 
 /// The TEE of a virtual board. What it does to the board, it does through the bus as the secure Cortex-A35.
@@ -128,19 +131,25 @@ impl HostTee {
         let kept = keep(&mut platform, &config.services.owned);
         let remoteproc =
             Service::new(HostPlatform(platform), Access::kernel_only(), config.policy, log.clone());
-        let scmi = soc::scmi(bus.description().family, secure(), &kept);
+        let scmi = soc::scmi(bus.description().family, secure(), &kept, log.clone());
+        let monitor = Monitor::new(bus.description(), secure(), &kept);
         let mut services = Table::default();
         services.add(Uuid::REMOTEPROC_TA, config.services.remoteproc, remoteproc);
         services.add(Uuid::SCMI_PTA, config.services.scmi, scmi);
         services.add(Uuid::HWRNG_PTA, config.services.hwrng, HwrngService::new(HostEntropy));
         let heap = SharedHeap::of(bus.description());
-        let inner = Inner { services, sessions: BTreeMap::new(), next_session: 1, heap };
+        let inner = Inner { services, sessions: BTreeMap::new(), next_session: 1, heap, monitor };
         Self { inner: Mutex::new(inner), log, bus }
     }
 
     /// tee-supplicant runs now.
     pub fn start_supplicant(&self) {
         self.lock().services.start_supplicant();
+    }
+
+    /// A call of the secure monitor (SMC) by the normal world's kernel; its first result.
+    pub fn monitor_call(&self, function: u32, arguments: [u32; 3]) -> u32 {
+        self.lock().monitor.call(function, arguments)
     }
 
     /// Takes what the secure world has logged, oldest first.

@@ -3,23 +3,25 @@
 use rproc_abi::hwrng::Info;
 use rproc_abi::{Client, Completion, Params, ProcessorId, TeeResult};
 use rproc_hwrng::{Entropy, HwrngService, Unhealthy};
-use rproc_platform::Hardware;
 use rproc_scmi_server::{Agent, RegisterSoc, Resource, ScmiService, Server, stm32mp15, stm32mp25};
 
 use super::services::Hosted;
-use super::{NormalMemory, SecurePort};
+use super::{NormalMemory, SecureLog, SecurePort};
 use crate::description::Family;
 
 /// Who may change what: asked with the channel of the agent.
 type Rights = Box<dyn Fn(u32, Resource) -> bool + Send>;
 
-/// The SCMI service of the virtual board. Its one channel is Linux's.
-pub(super) type Scmi = ScmiService<RegisterSoc<SecurePort>, Rights>;
+/// The SCMI service of the virtual board, whose one channel is Linux's, and the log that has what a status cannot say.
+pub(super) struct Scmi {
+    service: ScmiService<RegisterSoc<SecurePort>, Rights>,
+    log: SecureLog,
+}
 
 static AGENTS: [Agent; 1] = [Agent { name: "linux" }];
 
 /// The service for a SoC, which keeps from Linux the resets of the processors that the TEE owns.
-pub(super) fn scmi(family: Family, hardware: SecurePort, owned: &[ProcessorId]) -> Scmi {
+pub(super) fn scmi(family: Family, hardware: SecurePort, owned: &[ProcessorId], log: SecureLog) -> Scmi {
     let is_mp15 = family == Family::Stm32mp15;
     let tables = if is_mp15 { &stm32mp15::TABLES } else { &stm32mp25::TABLES };
     let resets_of = if is_mp15 { stm32mp15::resets_of } else { stm32mp25::resets_of };
@@ -27,16 +29,21 @@ pub(super) fn scmi(family: Family, hardware: SecurePort, owned: &[ProcessorId]) 
     let owned = owned.iter().flat_map(|processor| resets_of(*processor));
     let kept: Vec<Resource> = owned.chain(never).map(|reset| Resource::Reset(*reset)).collect();
     let rights: Rights = Box::new(move |_, resource| !kept.contains(&resource));
-    ScmiService::new(Server::new(RegisterSoc::new(hardware, tables), &AGENTS, rights))
+    let server = Server::new(RegisterSoc::new(hardware, tables), &AGENTS, rights);
+    Scmi { service: ScmiService::new(server), log }
 }
 
-impl<H: Hardware + Send> Hosted for ScmiService<RegisterSoc<H>, Rights> {
+impl Hosted for Scmi {
     fn open_session(&mut self, client: Client, _: Params<NormalMemory>) -> Result<(), TeeResult> {
-        ScmiService::open_session(self, client)
+        self.service.open_session(client)
     }
 
     fn invoke(&mut self, command: u32, params: Params<NormalMemory>) -> Completion {
-        ScmiService::invoke(self, command, params)
+        let completion = self.service.invoke(command, params);
+        if let Some(refusal) = self.service.server_mut().soc_mut().take_refusal() {
+            self.log.register_refused(refusal);
+        }
+        completion
     }
 }
 

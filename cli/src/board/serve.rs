@@ -52,8 +52,9 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         Ok(Ending::Stopped) => (0, "stopped by a signal".to_owned()),
         Err(failure) => (failure.exit_code(), describe(failure)),
     };
-    let text = format!("done: {reason}");
-    journal.write(&ServeEvent::Finished { exit_code, reason }, &text);
+    // Of a failure people are told by whoever gets it.
+    let text = result.is_ok().then(|| format!("done: {reason}"));
+    journal.finish(&ServeEvent::Finished { exit_code, reason }, text.as_deref());
     result?;
     journal.close()
 }
@@ -125,10 +126,16 @@ impl Journal {
 
     /// Writes one event, at once and whole.
     fn write(&self, event: &ServeEvent, text: &str) {
+        self.finish(event, Some(text));
+    }
+
+    /// The same of an event that people may be told of elsewhere.
+    fn finish(&self, event: &ServeEvent, text: Option<&str>) {
         let at = self.began.elapsed();
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         let Out { log, broken } = &mut *out;
         let Some((_, log)) = log else {
+            let Some(text) = text else { return };
             let text = text.replace('\n', &format!("\n{:15}", ""));
             // Nothing is left to tell when even this cannot be written.
             let _ = writeln!(anstream::stderr().lock(), "{:>11.6} s  {text}", at.as_secs_f64());

@@ -13,7 +13,7 @@ use crate::input::Input;
 /// Which trees.
 #[derive(Args)]
 pub struct TreeArguments {
-    /// A bundled board (see `rproc board list`); not needed when both trees are given
+    /// A bundled board (see `rproc board list`); left out when both trees are given
     #[arg(value_name = "BOARD", required_unless_present_all = ["linux_tree", "secure_tree"])]
     board: Option<String>,
     /// A device tree blob of Linux's instead of the board's
@@ -59,6 +59,12 @@ impl Trees {
         linux: Option<&Path>,
         secure: Option<&Path>,
     ) -> Result<(Tree, Tree), Failure> {
+        if let (Some(board), Some(_), Some(_)) = (board, linux, secure) {
+            return Err(Failure::help(
+                format!("nothing of the board {board:?} is looked at: both trees are given"),
+                "leave out the board, or one of the trees",
+            ));
+        }
         let board = board.map(bundled).transpose()?;
         let find = |file: Option<&Path>, of_board: fn(&BundledBoard) -> &'static [u8]| match (file, &board) {
             (Some(file), _) => tree_of(file),

@@ -20,6 +20,8 @@ use crate::board::tree_of;
 use crate::failure::Failure;
 use crate::tee::within_limit;
 
+/// The TEE's device for clients.
+const TEE: &str = "/dev/tee0";
 /// The tree that Linux booted with.
 const TREE: &str = "/sys/firmware/fdt";
 /// The same tree, a folder a node.
@@ -54,7 +56,7 @@ impl Device {
         let tree = tree_of(path)?;
         let secure = arguments.secure_tree.as_deref().map(tree_of).transpose()?;
         let secure = secure.as_ref().map(SecureModel::of);
-        let subjects = Subject::all(&Model::of(&tree), secure.as_ref());
+        let subjects = Subject::all(&tree, &Model::of(&tree), secure.as_ref());
         if subjects.is_empty() {
             return Err(Failure::help(
                 format!("{} describes no remote processor", path.display()),
@@ -62,7 +64,7 @@ impl Device {
             ));
         }
         Ok(Self {
-            tee: arguments.device.clone(),
+            tee: arguments.device.clone().unwrap_or_else(|| PathBuf::from(TEE)),
             tree,
             subjects,
             devices: LinuxDevices::default(),

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use rproc_devicetree::Tree;
 use rproc_doctor::Presence;
 
+use super::nodes::{device_of, is_off};
+
 /// The devices of one Linux by the node that they were made from, and whether a driver has them.
 #[derive(Default)]
 pub struct LinuxDevices {
@@ -31,25 +33,18 @@ impl LinuxDevices {
 
     /// Whether what the node provides can be used.
     pub fn presence(&self, tree: &Tree, path: &str) -> Presence {
-        let mut node = tree.node(path);
-        while let Some(one) = node {
-            match self.bound.get(&one.path()) {
-                Some(true) => return Presence::There,
-                Some(false) => return Presence::NotYet,
-                None => {}
-            }
-            let status = one.raw("status");
-            if !matches!(status, None | Some(b"okay\0" | b"ok\0")) {
-                return Presence::Never;
-            }
-            if one.raw("compatible").is_some() {
-                // Linux makes a device of each such node of a bus, except of those that it drives before it has devices.
-                return if self.bound.is_empty() { Presence::NotYet } else { Presence::There };
-            }
-            // A node without a compatible has no device: the node above it provides what it describes.
-            node = one.parent();
+        if is_off(tree, path) {
+            return Presence::Never;
         }
-        Presence::Never
+        // A node without a compatible has no device: the node above it provides what it describes.
+        let Some(node) = device_of(tree, path) else { return Presence::Never };
+        match self.bound.get(&node.path()) {
+            Some(true) => Presence::There,
+            Some(false) => Presence::NotYet,
+            // Linux makes a device of each such node of a bus, except of those that it drives before it has devices.
+            None if self.bound.is_empty() => Presence::NotYet,
+            None => Presence::There,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ mod device;
 #[cfg(target_os = "linux")]
 mod linux_devices;
 mod machine;
+mod nodes;
 mod owners;
 mod report;
 mod subject;
@@ -63,9 +64,9 @@ pub struct Arguments {
     /// Wait so long for what may still come; without it, this machine is looked at once, and a virtual board for 10s
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     wait: Option<Duration>,
-    /// The TEE's device for clients of this machine
-    #[arg(long, value_name = "PATH", default_value = "/dev/tee0")]
-    device: PathBuf,
+    /// The TEE's device for clients of this machine; without it, /dev/tee0
+    #[arg(long, value_name = "PATH")]
+    device: Option<PathBuf>,
     /// Print one JSON object (docs/doctor.md)
     #[arg(long)]
     json: bool,
@@ -76,13 +77,19 @@ impl Arguments {
         self.board.is_some() || (self.linux_tree.is_some() && self.secure_tree.is_some())
     }
 
-    /// Options that change a board change no machine that is there.
+    /// Options that change a board change no machine that is there, and the other way round.
     fn check(&self) -> Result<(), Failure> {
         let only_virtual = [
             ("--service", self.service != ServicePresence::AtOnce),
             ("--no-supplicant", self.no_supplicant),
             ("--owner", !self.owner.is_empty()),
         ];
+        if self.device.is_some() && self.is_virtual() {
+            return Err(Failure::help(
+                "--device is of this machine, and a virtual board is looked at",
+                "leave out --device, or leave out --board and one of the trees",
+            ));
+        }
         match only_virtual.into_iter().find(|(_, given)| *given && !self.is_virtual()) {
             Some((option, _)) => Err(Failure::help(
                 format!("{option} is for virtual boards, and this machine is none"),

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rproc_abi::ProcessorId;
 use rproc_devicetree::{
-    Finding, MailboxRef, Model, Problem, Processor, ProviderRef, SecureModel, Severity, ownership,
+    Finding, MailboxRef, Model, Problem, Processor, ProviderRef, SecureModel, Severity, Tree, ownership,
 };
 use rproc_doctor::{Firmware, Known, Need, NeedKind, Observation, Owner, Presence, Service};
+
+use super::nodes;
 
 /// What a machine has of what a processor's node names.
 pub trait Providers {
@@ -28,18 +30,21 @@ pub struct Subject {
     path: String,
     owner: Owner,
     secure_owner: Option<Owner>,
+    off: Vec<String>,
     flaws: Vec<String>,
     /// Its node in Linux's tree; nothing when no node of it is switched on.
     node: Option<Processor>,
 }
 
 impl Subject {
-    /// The processors of Linux's tree and, where it is known, of the secure side's, in the order of their ids.
-    pub fn all(linux: &Model, secure: Option<&SecureModel>) -> Vec<Self> {
+    /// The processors of Linux's tree, given with its model, and, where it is known, of the secure side's, in the order of
+    /// their ids.
+    pub fn all(tree: &Tree, linux: &Model, secure: Option<&SecureModel>) -> Vec<Self> {
         let platform = || linux.platform.iter().map(|one| &one.processor);
         let mut ids: BTreeSet<u32> = linux.processors().chain(platform()).map(|one| one.id).collect();
         ids.extend(secure.iter().flat_map(|secure| &secure.processors).map(|one| one.id));
         let contradictions = secure.map(|secure| ownership(linux, secure).1).unwrap_or_default();
+        let misnamed = nodes::misnamed_services(tree, linux);
         let each = |id| {
             let service = linux.processors().find(|one| one.id == id);
             let platform = platform().find(|one| one.id == id);
@@ -65,6 +70,9 @@ impl Subject {
                 let own = |one: &&Finding| !is_about_owners(&one.problem);
                 flaws.extend(errors(contradictions.iter().filter(own), &node.path, "Linux's tree"));
             }
+            // Its node is below such a service, or would be if that were known as one.
+            let below = |service: &str| node.is_none_or(|node| is_at_or_below(&node.path, service));
+            flaws.extend(misnamed.iter().filter(|(path, _)| below(path)).map(|(_, said)| said.clone()));
             if let (Some(secure), Some(node)) = (secure, secure_node) {
                 flaws.extend(errors(&secure.findings, &node.path, "secure tree"));
             }
@@ -74,6 +82,12 @@ impl Subject {
                 path: path.cloned().unwrap_or_default(),
                 owner,
                 secure_owner,
+                off: [service, platform]
+                    .into_iter()
+                    .flatten()
+                    .filter(|one| !one.enabled)
+                    .map(|one| one.path.clone())
+                    .collect(),
                 flaws: flaws.into_iter().collect(),
                 node: node.cloned(),
             }
@@ -89,6 +103,7 @@ impl Subject {
             id: self.id,
             owner: self.owner,
             secure_owner: self.secure_owner,
+            off: self.off.clone(),
             flaws: self.flaws.clone(),
             service: service.clone(),
             known,
@@ -100,6 +115,11 @@ impl Subject {
             }),
         }
     }
+}
+
+fn is_at_or_below(path: &str, other: &str) -> bool {
+    let below = path.strip_prefix(other.trim_end_matches('/'));
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn is_about_owners(problem: &Problem) -> bool {
@@ -118,14 +138,8 @@ fn errors<'a>(
     findings
         .into_iter()
         .filter(|finding| finding.severity == Severity::Error)
-        .filter(move |finding| {
-            let below = path.strip_prefix(finding.path.trim_end_matches('/'));
-            below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        })
-        .map(move |finding| {
-            let sentence = finding.to_string();
-            format!("{tree}: {}", sentence.strip_prefix("error: ").unwrap_or(&sentence))
-        })
+        .filter(move |finding| is_at_or_below(path, &finding.path))
+        .map(move |finding| format!("{tree}: {}", finding.sentence()))
 }
 
 /// What the node names, one need for what the same provider has or has not.

@@ -12,11 +12,12 @@ use rproc_board::clocks::LinuxClocks;
 use rproc_board::description::Family;
 use rproc_board::tee::{Counters, HostTee, Presence as Hosted, Services, TeeConfig, TrustedKeys};
 use rproc_board::{Board, Initiator};
-use rproc_devicetree::{MailboxRef, Owner, ProviderRef};
+use rproc_devicetree::{MailboxRef, Owner, ProviderRef, Tree};
 use rproc_doctor::{Firmware, Known, NeedKind, Observation, Presence};
 use rproc_service::Policy;
 
 use super::machine::Machine;
+use super::nodes::{is_compatible, is_off};
 use super::subject::{Providers, Subject};
 use super::wish::Wishes;
 use super::{Arguments, owners};
@@ -37,9 +38,20 @@ pub enum ServicePresence {
     Absent,
 }
 
+/// What this Linux drives mailboxes and clocks by.
+const DRIVERS: [&str; 6] = [
+    "st,stm32mp1-ipcc",
+    "st,stm32mp25-ipcc",
+    "st,stm32mp1-rcc",
+    "st,stm32mp25-rcc",
+    "st,stm32mp21-rcc",
+    "linaro,scmi-optee",
+];
+
 /// The board, its TEE and what its Linux knows of them.
 pub struct VirtualBoard {
     name: String,
+    linux: Tree,
     board: Board,
     tee: Arc<HostTee>,
     wishes: Wishes<Arc<HostTee>>,
@@ -61,7 +73,7 @@ impl VirtualBoard {
         )?;
         let (linux, secure) = owners::change(found, &arguments.owner)?;
         let trees = Trees::read(&linux, &secure)?;
-        let subjects = Subject::all(&trees.linux, Some(&trees.secure));
+        let subjects = Subject::all(&linux, &trees.linux, Some(&trees.secure));
         let board = Board::new(&trees.description).map_err(anyhow::Error::new)?;
         // What is nobody's, or somebody's by one tree only, the TEE keeps.
         let kept = trees.owners.iter().filter(|one| matches!(one.owner, Owner::Tee | Owner::Nobody));
@@ -96,6 +108,7 @@ impl VirtualBoard {
         };
         Ok(Self {
             name: format!("virtual {}", trees.description.name),
+            linux,
             board,
             tee,
             wishes,
@@ -105,6 +118,10 @@ impl VirtualBoard {
             scanned: false,
             firmware: arguments.firmware.clone(),
         })
+    }
+
+    fn is_driven(&self, provider: &str) -> bool {
+        !is_off(&self.linux, provider) && is_compatible(&self.linux, provider, &DRIVERS)
     }
 
     fn scan(&mut self, scope: Scope) -> Result<(), Failure> {
@@ -145,6 +162,9 @@ impl Machine for VirtualBoard {
 
 impl Providers for VirtualBoard {
     fn mailbox(&self, channel: &MailboxRef) -> Presence {
+        if !self.is_driven(&channel.controller) {
+            return Presence::Never;
+        }
         let mailboxes = &self.board.bus().description().mailboxes;
         match mailboxes.iter().find(|site| Some(site.registers) == channel.controller_address) {
             Some(site) if channel.channel < site.channels => Presence::There,
@@ -154,7 +174,11 @@ impl Providers for VirtualBoard {
     }
 
     fn provider(&self, kind: NeedKind, reference: &ProviderRef) -> Presence {
+        if is_off(&self.linux, &reference.provider) {
+            return Presence::Never;
+        }
         let clocks = match (&self.clocks, kind) {
+            (Some(_), NeedKind::Clock) if !self.is_driven(&reference.provider) => return Presence::Never,
             (Some(clocks), NeedKind::Clock) => clocks,
             // The board's power domains and resets are where its trees say that they are.
             _ => return Presence::There,

@@ -16,6 +16,7 @@ use rproc_image::{BuildError, ContainerBuilder, MAGIC};
 use crate::failure::{Failure, Refused};
 use crate::input::Input;
 use crate::output;
+use crate::sign::refusal::Purpose;
 use crate::sign::{self, Binding, Survey, Wishes};
 use crate::text::Fields;
 use model::{Inspection, WouldBind};
@@ -47,6 +48,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
 
 /// Reads as much as possible. Only a file that is neither kind is refused at once.
 fn inspect(path: &Path, bytes: &[u8]) -> Result<Inspection, Failure> {
+    if bytes.is_empty() {
+        return Err(Refused::empty(path.display(), "an ELF file or a signed image").into());
+    }
     let is_elf = bytes.starts_with(&ELF_MAGIC);
     if !is_elf && !bytes.starts_with(&MAGIC.to_le_bytes()) {
         let error = rproc_image::Header::of_file(bytes).err();
@@ -72,7 +76,7 @@ fn inspect(path: &Path, bytes: &[u8]) -> Result<Inspection, Failure> {
 }
 
 fn inspect_elf(path: &Path, bytes: &[u8], inspection: &mut Inspection) {
-    let would_refuse = |error: BuildError| sign::refusal::of_build(path, error);
+    let would_refuse = |error: BuildError| sign::refusal::of_build(path, Purpose::Sign, error);
     let file = match ElfFile::parse(bytes) {
         Ok(file) => file,
         Err(error) => {
@@ -83,6 +87,10 @@ fn inspect_elf(path: &Path, bytes: &[u8], inspection: &mut Inspection) {
     inspection.elf_files.push(elf::describe(0, 0, &file, None, &mut inspection.problems));
     if let Err(error) = ContainerBuilder::new().image(bytes) {
         inspection.problems.push(would_refuse(error));
+        return;
+    }
+    if let Err(refused) = sign::refusal::check_kind(path, Purpose::Sign, &file) {
+        inspection.problems.push(refused);
         return;
     }
     let binding = Survey::of(&[file]).and_then(|survey| Binding::of(Wishes::default(), &survey));

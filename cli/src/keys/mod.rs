@@ -55,6 +55,7 @@ fn no_key(path: &Path, error: &KeyError) -> Failure {
         KeyError::Encrypted => {
             "write a plain copy to a place that only you can read, and remove it afterwards"
         }
+        KeyError::OtherKind { .. } => "make one with `rproc keys new FILE --type p256`",
         KeyError::RsaSize { .. } => "make one with `rproc keys new FILE --type rsa2048`",
         _ => "make a key with `rproc keys new FILE`",
     };

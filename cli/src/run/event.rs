@@ -9,6 +9,7 @@ use rproc_devicetree::Owner;
 use rproc_lifecycle as lifecycle;
 use serde::Serialize;
 
+use super::coredumps::Coredumps;
 use crate::failure::Refused;
 
 /// A range of device memory.
@@ -171,13 +172,13 @@ pub struct Translator {
     channels: Vec<(Option<String>, lifecycle::Channel)>,
     /// The processors that Linux loads.
     linux: Vec<String>,
-    /// The file that crashed memory goes into.
-    coredump: Option<String>,
+    /// The files that crashed memory goes into.
+    coredump: Option<Coredumps>,
 }
 
 impl Translator {
-    /// One for a run whose crashed memory goes into this file.
-    pub fn new(coredump: Option<String>) -> Self {
+    /// One for a run whose crashed memory goes into these files.
+    pub fn new(coredump: Option<Coredumps>) -> Self {
         Self { coredump, ..Self::default() }
     }
 
@@ -200,6 +201,10 @@ impl Translator {
                 device: device.clone(),
                 needs_supplicant: *scope == Scope::Supplicant,
             }),
+            Moment::UnusedClocks { errors, .. } => {
+                let text = || format!("unused clocks that do not go off: {}", errors.join("; "));
+                (!errors.is_empty()).then(|| RunEvent::Note { text: text() })
+            }
             Moment::Secure(event) => secure(event),
             Moment::Lifecycle(event) => self.lifecycle(entry.processor.as_deref(), event),
             Moment::Board(happening) => board(happening),
@@ -260,7 +265,10 @@ impl Translator {
             Event::Crashed(crash) => {
                 RunEvent::Crashed { kind: crash.kind.to_string(), reason: crash.reason.clone() }
             }
-            Event::CoredumpTaken { size } => RunEvent::Coredump { size: *size, file: self.coredump.clone() },
+            Event::CoredumpTaken { size } => {
+                let file = self.coredump.as_mut().map(|files| files.next_name().display().to_string());
+                RunEvent::Coredump { size: *size, file }
+            }
             Event::Recovered { count } => RunEvent::Recovered { count: *count },
             Event::RecoveryFailed { reason } => {
                 RunEvent::Note { text: format!("the processor does not run again: {reason}") }
@@ -351,6 +359,9 @@ fn secure(event: &SecureEvent) -> Option<RunEvent> {
         SecureEvent::Released { boot_address } => RunEvent::Released { boot_address: *boot_address },
         SecureEvent::Wiped { size } => RunEvent::Wiped { size: *size },
         SecureEvent::Refused { refusal } => RunEvent::refused(refusal),
+        SecureEvent::RegisterRefused { refusal } => RunEvent::Note {
+            text: format!("the TEE's SCMI service could not do what Linux asked: {refusal}"),
+        },
         SecureEvent::Held => return None,
     })
 }

@@ -1,10 +1,10 @@
 //! What a run loads: a signed image as it is, or an ELF file, signed in memory for the TEE and as it is for Linux.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rproc_abi::ProcessorId;
 use rproc_elf::{ElfFile, header::ELF_MAGIC};
-use rproc_image::ContainerBuilder;
+use rproc_image::{ContainerBuilder, MAGIC};
 use rproc_keys::{PrivateKey, PublicKey, development_key};
 use sha2::Sha256;
 
@@ -13,6 +13,7 @@ use super::event::{RunEvent, hex};
 use super::samples::{self, Sample};
 use crate::failure::{Failure, Refused};
 use crate::input::{Input, read_key_file};
+use crate::sign::refusal::{self, Purpose};
 use crate::sign::{self, Binding, Survey, TargetName, Wishes};
 
 /// The largest file; half of what Linux's side of a board can share with the TEE, and far more than the processor's memory.
@@ -55,6 +56,14 @@ pub fn prepare(wanted: &Wanted<'_>, key: Option<&Path>, board: &Board) -> Result
         }
         Some(path) => (path.display().to_string(), read(path)?, false),
     };
+    if content.is_empty() {
+        return Err(Refused::empty(name, "an ELF file or a signed image").into());
+    }
+    let named = |refused| refusal::naming(&[PathBuf::from(&name)], refused);
+    // Of a signed image Linux's loader says what to do.
+    if wanted.by_linux && !content.starts_with(&MAGIC.to_le_bytes()) {
+        sign::check_unsigned(Path::new(&name), &content).map_err(named)?;
+    }
     if !content.starts_with(&ELF_MAGIC) || wanted.by_linux {
         let trusted = match key_file {
             Some(bytes) => PublicKey::from_file(&bytes).map_err(anyhow::Error::new)?,
@@ -69,24 +78,26 @@ pub fn prepare(wanted: &Wanted<'_>, key: Option<&Path>, board: &Board) -> Result
         })?,
         None => development_key().map_err(anyhow::Error::new)?,
     };
-    let signed = sign_in_memory(&name, &content, key, !own, soc, wanted.id)?;
+    let signed =
+        sign_in_memory(&name, &content, key, !own, soc, wanted.id).map_err(|failure| match failure {
+            Failure::Refused(refused) => named(refused).into(),
+            trouble => trouble,
+        })?;
     Ok(Prepared { echoes, ..signed })
 }
 
 fn sample(wanted: &Wanted<'_>, soc: &str) -> Result<Sample, Failure> {
-    let Some(sample) = wanted.id.and_then(|id| samples::of(id, wanted.crashes)) else {
-        // A processor that nobody knows gets its sentence from the device tree.
-        let any = samples::of(ProcessorId::CORTEX_M33, false);
-        return any.ok_or_else(|| Failure::help("there is no bundled sample", "give a file"));
+    let sample = match wanted.id {
+        Some(id) => samples::of(soc, id, wanted.crashes),
+        // A processor that nobody knows gets its sentence from the device tree, whatever it is to run.
+        None => samples::of("stm32mp257", ProcessorId::CORTEX_M33, false),
     };
-    if sample.soc != soc {
-        let Sample { name, soc, .. } = sample;
-        return Err(Failure::help(
-            format!("{name} is for the {soc}, and its interrupts are other ones on this board"),
-            "give a file, or run it on the board that is the default",
-        ));
-    }
-    Ok(sample)
+    sample.ok_or_else(|| {
+        Failure::help(
+            format!("there is no bundled sample for the {} of an {soc}", wanted.core),
+            "give a file",
+        )
+    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -111,8 +122,10 @@ fn sign_in_memory(
 ) -> Result<Prepared, Failure> {
     let trusted = key.public_key();
     let mut builder = ContainerBuilder::new();
-    builder.image(content).map_err(|error| sign::refusal::of_build(Path::new(name), error))?;
+    let path = Path::new(name);
+    builder.image(content).map_err(|error| refusal::of_build(path, Purpose::Load, error))?;
     let elf = ElfFile::parse(content).map_err(Refused::from)?;
+    refusal::check_kind(path, Purpose::Load, &elf)?;
     let survey = Survey::of(&[elf])?;
     // A processor of another name has no vector address to bind; the device tree decides whether it exists.
     let target = processor.map(|processor| TargetName { soc: soc.to_owned(), processor });

@@ -1,6 +1,7 @@
 //! `rproc run`: boots firmware on a virtual board through the TEE, talks to it, and says what happened.
 
 mod boards;
+mod coredumps;
 mod event;
 mod image;
 mod samples;
@@ -12,9 +13,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use rproc_abi::ProcessorId;
 use rproc_board::system::{System, SystemConfig};
 use rproc_board::tee::{Counters, Services, TeeConfig, TrustedKeys};
 use rproc_devicetree::Owner;
+use rproc_platform::SecurityCounters as _;
 use rproc_service::Policy;
 
 pub use boards::{Board, DEFAULT as DEFAULT_BOARD};
@@ -23,6 +26,8 @@ pub use event::Outcome;
 use crate::failure::Failure;
 use crate::input::Identity;
 use crate::output::OutputFile;
+use crate::sign::Number;
+use coredumps::Coredumps;
 use image::{Prepared, Wanted};
 use session::{Script, Session};
 use sink::{Format, Sink};
@@ -52,15 +57,15 @@ pub struct Arguments {
     /// Send a message of at most 496 bytes on the first channel that the firmware announces; may be repeated
     #[arg(long, value_name = "TEXT", value_parser = parse_message)]
     send: Vec<String>,
-    /// The firmware must say this, as a part of a message, a trace line or a UART line; may be repeated. Without --send
-    /// and --expect the firmware runs until the time-out, and only a crash is a failure
+    /// The firmware must say this before it is asked to shut down, as a part of a message, a trace line or a UART line; may
+    /// be repeated. Without --send and --expect the firmware runs until the time-out, and only a crash is a failure
     #[arg(long, value_name = "TEXT")]
     expect: Vec<String>,
     /// How long it may take, in the board's virtual time
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_time)]
     timeout: Duration,
     /// How many instructions the processor may execute; a host emulates a few million a second
-    #[arg(long, value_name = "NUMBER", default_value_t = 250_000_000)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 250_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     instructions: u64,
     /// Have the firmware crash after this virtual time: the bundled samples starve their watchdog (the M0+'s does not), of any
     /// other firmware a crash is reported to Linux, as with `crash` in its debugfs
@@ -69,12 +74,17 @@ pub struct Arguments {
     /// Whether a crash is recovered from: memory dumped, firmware loaded and started anew; else a crash ends the run
     #[arg(long, value_enum, default_value_t = Switch::Off)]
     recovery: Switch,
-    /// Write the memory of a crashed processor to this file, an ELF core file, before it is recovered
+    /// Write the memory of a crashed processor to this file, an ELF core file, before it is recovered; those of later crashes
+    /// of the run to files beside it, with -2, -3, … before the name's last dot
     #[arg(long, value_name = "FILE")]
     coredump: Option<PathBuf>,
-    /// What the TEE wants an image to bind
-    #[arg(long, value_enum, default_value_t = PolicyName::Compatible)]
-    policy: PolicyName,
+    /// What the TEE wants an image to bind; without it, compatible
+    #[arg(long, value_enum)]
+    policy: Option<PolicyName>,
+    /// The security counter that the device has stored for the processor: an image with a lower one is refused (see `rproc sign
+    /// --counter`; an ELF file that is signed in memory has 0)
+    #[arg(long, value_name = "NUMBER")]
+    device_counter: Option<Number>,
     /// Print one JSON object a line (docs/run-events.md)
     #[arg(long)]
     json: bool,
@@ -168,25 +178,57 @@ pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     result
 }
 
+impl Arguments {
+    /// Options that would change nothing, or that contradict each other.
+    fn check(&self) -> Result<(), Failure> {
+        let others = !self.with.is_empty();
+        let only_tee = [
+            ("--key", self.key.is_some() && !others),
+            ("--policy", self.policy.is_some() && !others),
+            ("--device-counter", self.device_counter.is_some()),
+        ];
+        let ignored = only_tee.into_iter().find(|(_, given)| *given && self.owner == OwnerName::Linux);
+        if let Some((option, _)) = ignored {
+            return Err(Failure::help(
+                format!("{option} is the TEE's, and with --owner linux Linux loads the ELF file unsigned"),
+                format!("leave out {option}, or --owner linux"),
+            ));
+        }
+        if self.coredump.is_some() && self.recovery == Switch::Off {
+            return Err(Failure::help(
+                "a crashed processor's memory is dumped when it is recovered, and --recovery is off",
+                "give --recovery on with --coredump",
+            ));
+        }
+        match self.crash_after.filter(|after| *after >= self.timeout) {
+            Some(after) => Err(Failure::help(
+                format!("--crash-after {after:?} is not before the time-out of {:?}", self.timeout),
+                "give a longer --timeout",
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// What the device remembers of the images that the processor has run.
+    fn counters(&self, processor: Option<ProcessorId>) -> Result<Counters, Failure> {
+        let mut counters = Counters::new();
+        if let (Some(Number(stored)), Some(processor)) = (self.device_counter, processor) {
+            counters.raise(processor, stored)?;
+        }
+        Ok(counters)
+    }
+}
+
 fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, Failure> {
+    arguments.check()?;
     let board = &arguments.board;
-    if arguments.coredump.is_some() && arguments.recovery == Switch::Off {
-        return Err(Failure::help(
-            "a crashed processor's memory is dumped when it is recovered, and --recovery is off",
-            "give --recovery on with --coredump",
-        ));
-    }
-    if let Some(after) = arguments.crash_after.filter(|after| *after >= arguments.timeout) {
-        return Err(Failure::help(
-            format!("--crash-after {after:?} is not before the time-out of {:?}", arguments.timeout),
-            "give a longer --timeout",
-        ));
-    }
     let inputs = arguments.file.iter().chain(&arguments.key);
     let inputs = Identity::of_files(
         inputs.chain(arguments.with.iter().filter_map(|with| with.file.as_ref())).map(PathBuf::as_path),
     );
-    let coredump = arguments.coredump.as_ref().map(|path| OutputFile::new(path, &inputs)).transpose()?;
+    if let Some(path) = &arguments.coredump {
+        OutputFile::new(path, &inputs)?;
+    }
     let core = arguments.core.as_deref().unwrap_or_else(|| board.first_core());
     let owner = match arguments.owner {
         OwnerName::Tee => Owner::Tee,
@@ -213,21 +255,17 @@ fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, F
     }
     let mut images: Vec<Prepared> = Vec::new();
     for one in &wanted {
-        let image = image::prepare(one, arguments.key.as_deref(), board)?;
-        if let Some(signed) = &image.signed {
-            sink.emit(Duration::ZERO, Some(one.core), signed)?;
-        }
-        images.push(image);
+        images.push(image::prepare(one, arguments.key.as_deref(), board)?);
     }
     let policy = match arguments.policy {
-        PolicyName::Compatible => Policy::Compatible,
-        PolicyName::Strict => Policy::Strict,
+        None | Some(PolicyName::Compatible) => Policy::Compatible,
+        Some(PolicyName::Strict) => Policy::Strict,
     };
     let tee = TeeConfig {
         keys: TrustedKeys::new(images.iter().map(|image| image.trusted.clone())),
         policy,
         services: Services::all(),
-        counters: Counters::new(),
+        counters: arguments.counters(trees.id(core))?,
     };
     let processors: Vec<&str> = wanted.iter().map(|one| one.core).collect();
     let system = System::start(SystemConfig {
@@ -238,6 +276,12 @@ fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, F
         real_time: arguments.real_time,
     })
     .map_err(anyhow::Error::new)?;
+    // Only now is it known that the board has these processors.
+    for (one, image) in wanted.iter().zip(&images) {
+        if let Some(signed) = &image.signed {
+            sink.emit(Duration::ZERO, Some(one.core), signed)?;
+        }
+    }
     let echoes = images.first().is_some_and(|image| image.echoes);
     let mut script = Script {
         firmware: images.into_iter().map(|image| image.container).collect(),
@@ -247,7 +291,7 @@ fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, F
         instructions: arguments.instructions,
         crash_after: arguments.crash_after,
         recovery: arguments.recovery == Switch::On,
-        coredump: coredump.zip(arguments.coredump.clone()),
+        coredump: arguments.coredump.as_ref().map(|path| Coredumps::new(path, inputs)),
         again: None,
     };
     // The bundled sample is an echo: without other wishes it shows that.

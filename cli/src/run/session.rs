@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -10,10 +9,10 @@ use rproc_board::Happening;
 use rproc_board::system::{LoaderError, Moment, System};
 use rproc_lifecycle::{ChannelId, Crash, CrashKind, Error, Event};
 
+use super::coredumps::Coredumps;
 use super::event::{Outcome, RunEvent, Translator};
 use super::sink::Sink;
 use crate::failure::Failure;
-use crate::output::OutputFile;
 
 /// What the run is for. All of it but `firmware` is about the first processor.
 #[derive(Debug)]
@@ -32,8 +31,8 @@ pub struct Script {
     pub crash_after: Option<Duration>,
     /// Whether a crash is recovered from; else it ends the run.
     pub recovery: bool,
-    /// Where the memory of a crashed processor goes.
-    pub coredump: Option<(OutputFile, PathBuf)>,
+    /// Where the memory of crashed processors goes.
+    pub coredump: Option<Coredumps>,
     /// What an echo is asked again after an ordered crash.
     pub again: Option<String>,
 }
@@ -85,11 +84,10 @@ const MAIN: usize = 0;
 impl<'a, W: Write> Session<'a, W> {
     /// A run of this script on this system.
     pub fn new(system: System, sink: &'a mut Sink<W>, script: Script) -> Self {
-        let coredump = script.coredump.as_ref().map(|(_, name)| name.display().to_string());
         Self {
             system,
             sink,
-            translator: Translator::new(coredump),
+            translator: Translator::new(script.coredump.clone()),
             script,
             channel: None,
             unanswered: None,
@@ -151,6 +149,12 @@ impl<'a, W: Write> Session<'a, W> {
         self.sink.emit(now, Some(&name), event)
     }
 
+    /// Whether the first processor can have channels: its resource table has a virtio device.
+    fn may_announce(&self) -> bool {
+        let resources = self.system.processors.get(MAIN).and_then(|processor| processor.resources());
+        resources.is_some_and(|resources| !resources.vdevs.is_empty())
+    }
+
     /// Writes what has happened since the last time.
     fn report(&mut self) -> Result<()> {
         for entry in self.system.drain() {
@@ -184,6 +188,10 @@ impl<'a, W: Write> Session<'a, W> {
     fn follow(&mut self) -> Result<(Outcome, String)> {
         let asked = !self.script.sends.is_empty() || !self.script.expects.is_empty();
         let asked = asked || (self.script.crash_after.is_some() && self.script.recovery);
+        if !self.script.sends.is_empty() && !self.may_announce() {
+            let reason = "nothing can be sent: the firmware has no resource table with a virtio device, and so no channels";
+            return self.end(Outcome::Failed, reason.to_owned());
+        }
         let start = self.now();
         let end = start.saturating_add(self.script.timeout);
         let instructions = self.script.instructions;
@@ -218,17 +226,25 @@ impl<'a, W: Write> Session<'a, W> {
                 self.take(place, &event)?;
             }
         };
+        let (outcome, reason) = verdict;
+        self.end(outcome, reason)
+    }
+
+    /// Stops what runs, which may still change a good outcome.
+    fn end(&mut self, outcome: Outcome, reason: String) -> Result<(Outcome, String)> {
+        // What is said from now on is said too late.
+        self.script.expects.clear();
         let farewell = self.spent().saturating_add(FAREWELL_INSTRUCTIONS);
         self.system.board.limit_instructions(farewell);
         let stopped = self.shut_down();
         self.report()?;
         let crashed = self.crashes > self.crashes_taken;
-        Ok(match (verdict, stopped) {
-            ((Outcome::Done, _), Some(error)) => (Outcome::Failed, error),
-            ((Outcome::Done, _), None) if crashed => {
+        Ok(match (outcome, stopped) {
+            (Outcome::Done, Some(error)) => (Outcome::Failed, error),
+            (Outcome::Done, None) if crashed => {
                 (Outcome::Failed, "the firmware crashed before it was stopped".to_owned())
             }
-            (verdict, _) => verdict,
+            _ => (outcome, reason),
         })
     }
 
@@ -293,13 +309,15 @@ impl<'a, W: Write> Session<'a, W> {
         Ok(())
     }
 
-    /// Keeps a crashed processor's memory; that of an earlier crash is replaced.
+    /// Keeps a crashed processor's memory.
     fn dump(&mut self, place: usize) -> Result<()> {
         // The crash is told even if its dump cannot be kept.
         self.report()?;
         let dump = self.system.processors.get(place).and_then(|processor| processor.coredump());
-        let (Some((file, _)), Some(dump)) = (&self.script.coredump, dump) else { return Ok(()) };
-        file.clone().write(|file| file.write_all(dump)).map_err(Failure::into_error)
+        match (&mut self.script.coredump, dump) {
+            (Some(files), Some(dump)) => files.write(dump).map_err(Failure::into_error),
+            _ => Ok(()),
+        }
     }
 
     fn is_complete(&self) -> bool {

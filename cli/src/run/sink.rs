@@ -26,6 +26,8 @@ pub struct Sink<W: Write> {
     closed: bool,
     /// People are told whose each event is.
     names: bool,
+    /// When the last event happened.
+    now: Duration,
     /// The text of every event so far that firmware produced, for `--expect`.
     heard: Vec<String>,
 }
@@ -42,7 +44,7 @@ struct Line<'a> {
 impl<W: Write> Sink<W> {
     /// A sink.
     pub fn new(out: W, format: Format) -> Self {
-        Self { out, format, closed: false, names: false, heard: Vec::new() }
+        Self { out, format, closed: false, names: false, now: Duration::ZERO, heard: Vec::new() }
     }
 
     /// From now on people are told whose each event is, too: several processors run.
@@ -52,6 +54,7 @@ impl<W: Write> Sink<W> {
 
     /// Writes one event that happened at this virtual time, to this processor, if it is about one.
     pub fn emit(&mut self, at: Duration, core: Option<&str>, event: &RunEvent) -> Result<()> {
+        self.now = self.now.max(at);
         match event {
             RunEvent::Trace { line, .. } | RunEvent::Uart { line, .. } => self.heard.push(line.clone()),
             RunEvent::Rpmsg { direction: MessageDirection::Received, text: Some(text), .. } => {
@@ -74,18 +77,19 @@ impl<W: Write> Sink<W> {
         Ok(())
     }
 
-    /// Writes the end of a run that came to nothing.
+    /// Writes the end of a run that came to nothing, at the time of the last event.
     pub fn emit_failure(&mut self, failure: &Failure) -> Result<()> {
+        let now = self.now;
         let (outcome, reason) = match failure {
             Failure::Refused(refused) => {
                 let (refused, tee_result) = (refused.clone(), None);
-                self.emit(Duration::ZERO, None, &RunEvent::Refused { refused: refused.clone(), tee_result })?;
+                self.emit(now, None, &RunEvent::Refused { refused: refused.clone(), tee_result })?;
                 (Outcome::Refused, refused.sentence)
             }
             Failure::Trouble { error, .. } => (Outcome::Error, format!("{error:#}")),
         };
         let exit_code = failure.exit_code();
-        self.emit(Duration::ZERO, None, &RunEvent::Finished { outcome, exit_code, reason })
+        self.emit(now, None, &RunEvent::Finished { outcome, exit_code, reason })
     }
 
     /// Whether the firmware has said this, as a part of a line or message.

@@ -9,13 +9,15 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
+use rproc_abi::ProcessorId;
+use rproc_board::boards::BOARDS;
 use rproc_elf::ElfFile;
 use rproc_image::{BuildError, Container, ContainerBuilder, HEADER_SIZE, SignError, Signer as _, TlvKind};
 use rproc_keys::PrivateKey;
 use sha2::Sha256;
 
 pub use binding::{Binding, BootAddress, Wishes};
-pub use survey::Survey;
+pub use survey::{Survey, check_unsigned};
 
 use crate::failure::{Failure, Refused};
 use crate::input::Input;
@@ -23,9 +25,11 @@ use crate::keys::{is_development_key, read_private};
 use crate::limits;
 use crate::load_plan::LoadPlan;
 use crate::output::{self, OutputFile};
+use crate::report;
 use crate::text::{Fields, address, hex, size, table};
-pub use values::TargetName;
-use values::{Number, PlatformTlv};
+use refusal::Purpose;
+use values::PlatformTlv;
+pub use values::{Number, TargetName};
 
 /// Arguments of `rproc sign`.
 #[derive(Args)]
@@ -78,8 +82,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut builder = ContainerBuilder::new();
     let mut files = Vec::new();
     for (path, content) in arguments.files.iter().zip(&contents) {
-        builder.image(content).map_err(|error| refusal::of_build(path, error))?;
-        files.push(ElfFile::parse(content).map_err(Refused::from)?);
+        builder.image(content).map_err(|error| refusal::of_build(path, Purpose::Sign, error))?;
+        let file = ElfFile::parse(content).map_err(Refused::from)?;
+        refusal::check_kind(path, Purpose::Sign, &file)?;
+        files.push(file);
     }
     for tlv in &arguments.plat_tlv {
         builder.platform_tlv(tlv.kind, &tlv.value).map_err(bad_option)?;
@@ -97,7 +103,26 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         limits::check_metadata(limits::TLVS, tlvs as u64)?;
     }
     output.write(|file| container.write_to(|piece| file.write_all(piece)))?;
-    output::print(&summary(arguments, &container, &key, &bound))
+    output::print(&summary(arguments, &container, &key, &bound))?;
+    if let Some(doubt) = arguments.target.as_ref().and_then(doubt_about) {
+        report::note(&doubt);
+    }
+    Ok(())
+}
+
+/// A target that no bundled board is: a product may have its own SoC, and somebody may have mistyped.
+fn doubt_about(target: &TargetName) -> Option<String> {
+    let boards: Vec<_> = BOARDS.iter().map(|board| (board.description)()).collect();
+    let targets = boards.iter().flat_map(|board| {
+        let processors = board.coprocessors.iter();
+        processors.map(|one| (board.soc, ProcessorId(one.id)))
+    });
+    let known: Vec<String> = targets.map(|(soc, processor)| format!("{soc}:{processor}")).collect();
+    let name = format!("{}:{}", target.soc, target.processor);
+    let list = known.join(", ");
+    (!known.contains(&name)).then(|| {
+        format!("no virtual board is {name}, so that `rproc run` refuses this image everywhere; those there are: {list}")
+    })
 }
 
 /// What was bound.
@@ -130,9 +155,15 @@ fn bind(
     Ok(Bound::Full(survey.plan, binding))
 }
 
-/// A TLV that is given and worked out would have two sources for one truth.
+/// A TLV that is given twice, or given and worked out, would have two sources for one truth.
 fn check_platform_tlvs(arguments: &Arguments) -> Result<(), Failure> {
-    for tlv in &arguments.plat_tlv {
+    for (place, tlv) in arguments.plat_tlv.iter().enumerate() {
+        if arguments.plat_tlv.iter().take(place).any(|before| before.kind == tlv.kind) {
+            return Err(Failure::help(
+                format!("--plat-tlv sets TLV {} twice, and an image has each once", tlv.kind),
+                "give it once",
+            ));
+        }
         let own = OWN_TLVS.iter().find(|(kind, _)| *kind == tlv.kind);
         let twice = tlv.kind == TlvKind::BOOT_ADDRESS && arguments.boot_address.is_some();
         if let Some((kind, help)) = own.filter(|_| twice || !arguments.plain) {

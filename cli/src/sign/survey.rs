@@ -1,12 +1,16 @@
 //! What ELF files say about themselves that is worth binding: vector table and resource table.
 
+use std::path::Path;
+
 use rproc_abi::Refusal;
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_elf::{ElfFile, LoadedSection};
+use rproc_image::ContainerBuilder;
 
 use crate::failure::Refused;
 use crate::limits;
 use crate::load_plan::{LoadPlan, check_resource_table};
+use crate::sign::refusal::{self, Purpose};
 
 /// A section, and where a loader puts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,8 +81,7 @@ impl Survey {
             let refusal = bad().expected(Fact::Size(limits::RESOURCE_TABLE)).found(Fact::Size(section.size));
             return Err(Refused::from(refusal).at(place));
         }
-        let bytes = file.section_bytes(&section.section).map_err(Refused::from)?;
-        check_resource_table(bytes).map_err(|error| Refused::from(bad()).saying(error).at(&place))?;
+        check_table(file, section, &place)?;
         if let Some(first) = &self.resource_table {
             let range = |table: &PlacedSection| Fact::Range {
                 start: table.load_address.into(),
@@ -93,6 +96,32 @@ impl Survey {
         self.resource_table = Some(table);
         Ok(())
     }
+}
+
+/// Checks the ELF file of a processor that Linux loads by itself: what is refused for the TEE is refused for it with the same
+/// sentence, but for what only the TEE needs (limits of its memory, a table that is loaded).
+///
+/// # Errors
+/// What [`ContainerBuilder::image`] and [`LoadPlan::of`] refuse, a file that is no program, a damaged resource table.
+pub fn check_unsigned(path: &Path, content: &[u8]) -> Result<(), Refused> {
+    let checked = ContainerBuilder::new().image(content).map(|_| ());
+    checked.map_err(|error| refusal::of_build(path, Purpose::Load, error))?;
+    let file = ElfFile::parse(content)?;
+    refusal::check_kind(path, Purpose::Load, &file)?;
+    LoadPlan::of([(content.len() as u64, file.segments())])?;
+    match file.find_resource_table()? {
+        Some(section) => {
+            let place = format!("in section {} of image 0", section.section.name);
+            check_table(&file, &section, &place)
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_table(file: &ElfFile<'_>, section: &LoadedSection<'_>, place: &str) -> Result<(), Refused> {
+    let bad = || Refused::from(Refusal::new(Reason::BadResourceTable));
+    let bytes = file.section_bytes(&section.section).map_err(Refused::from)?;
+    check_resource_table(bytes).map_err(|error| bad().saying(error).at(place))
 }
 
 /// The section with its load address, if it has one that a 32-bit processor can reach.

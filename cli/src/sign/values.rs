@@ -63,6 +63,9 @@ impl FromStr for PlatformTlv {
         if !TlvKind(kind).is_platform() {
             return Err(format!("TLV {kind:#x} is not a platform TLV: their ids are 0x10000 to 0x1ffff"));
         }
+        if value.is_empty() {
+            return Err(format!("TLV {kind:#x} has no value: write {kind:#x}=VALUE"));
+        }
         let value = if value.starts_with("0x") {
             let Number(value) = value.parse()?;
             value.to_le_bytes().to_vec()
@@ -102,8 +105,9 @@ mod tests {
         assert_eq!(value("0x10042=0x1"), Ok(vec![1, 0, 0, 0]));
         assert_eq!(value("65602=12"), Ok(b"12".to_vec()), "text without 0x, as the script takes it");
         assert_eq!(value("0x10042=a=b"), Ok(b"a=b".to_vec()));
-        assert_eq!(value("0x10042="), Ok(Vec::new()));
-        for text in ["0x10042", "0xffff=1", "0x20000=1", "x=1", "0x10042=0x", "0x10042=0x1ffffffff"] {
+        for text in
+            ["0x10042", "0x10042=", "0xffff=1", "0x20000=1", "x=1", "0x10042=0x", "0x10042=0x1ffffffff"]
+        {
             assert!(text.parse::<PlatformTlv>().is_err(), "{text}");
         }
     }

@@ -73,6 +73,41 @@ pub fn data() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data")
 }
 
+/// One of a bundled board's two device trees: `linux` or `secure`.
+pub fn tree(board: &str, view: &str) -> Vec<u8> {
+    let file = format!("{}/../bindings/boards/{board}/{view}.dtb", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(file).unwrap()
+}
+
+/// A device tree blob of dtc's whose node of that name, which has no status yet, is switched off.
+pub fn switched_off(blob: &[u8], node: &str) -> Vec<u8> {
+    let word = |at: usize| u32::from_be_bytes(blob[at..at + 4].try_into().unwrap());
+    let find = |bytes: &[u8], from: usize| {
+        from + blob[from..].windows(bytes.len()).position(|part| part == bytes).expect("it is in the blob")
+    };
+    let strings = word(12) as usize;
+    // The node begins with a token, its properties follow its name.
+    let begin = [&[0, 0, 0, 1], node.as_bytes(), &[0]].concat();
+    let properties = (find(&begin, word(8) as usize) + begin.len()).next_multiple_of(4);
+    let value = b"disabled\0\0\0\0";
+    let name = (find(b"status\0", strings) - strings) as u32;
+    let property = [&3u32.to_be_bytes()[..], &9u32.to_be_bytes(), &name.to_be_bytes(), value].concat();
+    let mut with = blob.to_vec();
+    with.splice(properties..properties, property.iter().copied());
+    // The size of all, the start of the strings, the size of the structure.
+    for at in [4, 12, 36] {
+        with[at..at + 4].copy_from_slice(&(word(at) + property.len() as u32).to_be_bytes());
+    }
+    with
+}
+
+/// The bytes with the first `old` among them replaced by as many others.
+pub fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    assert_eq!(old.len(), new.len());
+    let at = bytes.windows(old.len()).position(|part| part == old).expect("it is there");
+    [&bytes[..at], new, &bytes[at + old.len()..]].concat()
+}
+
 /// A firmware as an M33 has it: vectors, code, a resource table that is linked elsewhere than loaded, data with a tail
 /// of zeros, and unwind tables that are not loaded.
 pub fn app() -> Vec<u8> {

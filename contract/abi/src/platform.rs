@@ -105,6 +105,16 @@ pub enum Command<M> {
         /// Where to write it.
         buffer: M,
     },
+    /// 0x80000008: command 0x80000002 for several TLVs, then commands 3 and 4 for several segments, in their order, up to
+    /// the first that fails.
+    LoadSegments {
+        /// The container, in memory of the normal world.
+        container: M,
+        /// Encoded [`crate::Placement`]s, one behind the other, in the TA's own memory.
+        placements: M,
+        /// Encoded [`crate::PlatformTlvs`], in the TA's own memory.
+        tlvs: M,
+    },
 }
 
 impl<M> Command<M> {
@@ -127,6 +137,7 @@ impl<M> Command<M> {
             Self::RaiseSecurityCounter { .. } => 0x8000_0005,
             Self::Region { .. } => 0x8000_0006,
             Self::GetRefusal { .. } => 0x8000_0007,
+            Self::LoadSegments { .. } => 0x8000_0008,
         }
     }
 }
@@ -159,6 +170,9 @@ impl<M> Request<M> {
             Command::SecurityCounter => [Param::ValueOutput, Param::None, Param::None],
             Command::RaiseSecurityCounter { value } => [word(value), Param::None, Param::None],
             Command::Region { index } => [word(index), Param::ValueOutput, Param::ValueOutput],
+            Command::LoadSegments { container, placements, tlvs } => {
+                [Param::MemrefInput(container), Param::MemrefInput(placements), Param::MemrefInput(tlvs)]
+            }
         };
         let [first, second, third] = rest;
         (number, [word(self.processor.0), first, second, third])
@@ -215,6 +229,11 @@ impl<M> Request<M> {
                 Command::Region { index }
             }
             0x8000_0007 => Command::GetRefusal { buffer: taker.memref_output()? },
+            0x8000_0008 => Command::LoadSegments {
+                container: taker.memref_input()?,
+                placements: taker.memref_input()?,
+                tlvs: taker.memref_input()?,
+            },
             _ => return Err(BadRequest::UnknownCommand(number)),
         };
         taker.end()?;
@@ -360,6 +379,11 @@ mod tests {
             any::<u32>().prop_map(|value| Command::RaiseSecurityCounter { value }),
             any::<u32>().prop_map(|index| Command::Region { index }),
             m().prop_map(|buffer| Command::GetRefusal { buffer }),
+            (m(), m(), m()).prop_map(|(container, placements, tlvs)| Command::LoadSegments {
+                container,
+                placements,
+                tlvs
+            }),
         ]
     }
 

@@ -29,16 +29,24 @@ pub struct Finding {
     pub problem: Problem,
 }
 
+impl Finding {
+    /// Where it is and what it is, without its severity.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.property {
+            Some(property) => format!("{}: property `{property}` {}", self.path, self.problem),
+            None => format!("{}: the node {}", self.path, self.problem),
+        }
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.severity {
             Severity::Warning => "warning: ",
             Severity::Error => "error: ",
         })?;
-        match &self.property {
-            Some(property) => write!(f, "{}: property `{property}` {}", self.path, self.problem),
-            None => write!(f, "{}: the node {}", self.path, self.problem),
-        }
+        f.write_str(&self.sentence())
     }
 }
 

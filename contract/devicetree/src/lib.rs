@@ -41,10 +41,10 @@ mod tree;
 pub use blob::{Error, MAXIMUM_DEPTH, MAXIMUM_SIZE};
 pub use bus::Translation;
 pub use finding::{Finding, Problem, Severity};
-pub use mailbox::MailboxController;
+pub use mailbox::{MailboxController, Semaphores};
 pub use model::{
     LookupError, MailboxRef, MemoryRegion, Model, PlatformProcessor, Processor, ProviderRef, Service,
-    VendorProperty,
+    SysconField, VendorProperty,
 };
 pub use nested::SERVICE_COMPATIBLE_PREFIX;
 pub use ownership::{AssignError, Owner, Ownership, assign, ownership};

@@ -11,7 +11,7 @@ use core::ops::Range;
 
 use crate::bus::Translation;
 use crate::finding::{Finding, Findings, Severity};
-use crate::mailbox::{self, MailboxController};
+use crate::mailbox::{self, MailboxController, Semaphores};
 use crate::nested::{self, Uses};
 use crate::platform;
 use crate::property;
@@ -31,6 +31,8 @@ pub struct Model {
     pub platform: Vec<PlatformProcessor>,
     /// The mailbox controllers.
     pub mailbox_controllers: Vec<MailboxController>,
+    /// The hardware semaphores.
+    pub semaphores: Vec<Semaphores>,
     /// Flaws, in the order in which they were met.
     pub findings: Vec<Finding>,
 }
@@ -82,6 +84,14 @@ pub struct Processor {
     pub clocks: Vec<ProviderRef>,
     /// Resets.
     pub resets: Vec<ProviderRef>,
+    /// The bits of a system controller that let it boot (`st,syscfg-holdboot`).
+    pub hold_boot: Option<SysconField>,
+    /// The bits of a system controller that say whether the clock controller tells secure from non-secure accesses
+    /// (`st,syscfg-tz`, deprecated).
+    pub trust_zone: Option<SysconField>,
+    /// Its interrupt, which is a watchdog's, wakes Linux (`wakeup-source` of its node: Linux `stm32_rproc.c`). Its mailbox has a
+    /// word of its own, [`MailboxController::wakeup_source`].
+    pub wakeup_source: bool,
     /// The firmware file that Linux would ask for.
     pub firmware_name: Option<String>,
     /// Properties of the form `vendor,name`, undecoded.
@@ -157,6 +167,19 @@ pub struct ProviderRef {
     pub arguments: Vec<u32>,
 }
 
+/// Some bits of a register of a system controller: phandle, offset and mask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SysconField {
+    /// Path of the controller's node.
+    pub controller: String,
+    /// Physical address of the controller's registers, where the tree tells it.
+    pub address: Option<u64>,
+    /// Offset of the register, in bytes.
+    pub offset: u32,
+    /// The bits.
+    pub mask: u32,
+}
+
 /// A property whose meaning is a vendor's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorProperty {
@@ -206,6 +229,7 @@ impl Model {
         let required = services.is_empty() && platform.is_empty();
         services.extend(nested::services(tree, required, &mut uses, &mut findings));
         let mailbox_controllers = mailbox::controllers(tree, &mut findings);
+        let semaphores = mailbox::semaphores(tree, &mut findings);
         let compatible = tree.root().raw("compatible").map(property::strings);
         Model {
             compatible: compatible.and_then(Result::ok).unwrap_or_default(),
@@ -213,6 +237,7 @@ impl Model {
             reserved_memory,
             platform,
             mailbox_controllers,
+            semaphores,
             findings: findings.list,
         }
     }

@@ -25,7 +25,7 @@ const MAILBOX_NAMES: [&str; 4] = ["vq0", "vq1", "shutdown", "detach"];
 /// What the first RPMsg device needs; Linux fixes the names `vdev<X>vring<Y>` and `vdev<X>buffer`.
 const RPMSG_REGIONS: [&str; 3] = ["vdev0vring0", "vdev0vring1", "vdev0buffer"];
 /// Properties of a processor's node that mean something here or to the device tree itself.
-const KNOWN: [&str; 24] = [
+const KNOWN: [&str; 26] = [
     "reg",
     "status",
     "phandle",
@@ -50,7 +50,11 @@ const KNOWN: [&str; 24] = [
     "compatible",
     "secure-status",
     "rproc-tee-phandle",
+    HOLD_BOOT,
+    TRUST_ZONE,
 ];
+const HOLD_BOOT: &str = "st,syscfg-holdboot";
+const TRUST_ZONE: &str = "st,syscfg-tz";
 
 /// Reads all services below `/firmware/optee`.
 pub(crate) fn services(
@@ -224,6 +228,9 @@ pub(crate) fn describe(
         power_domains: reference::list(node, &reference::POWER_DOMAINS, findings),
         clocks: reference::list(node, &reference::CLOCKS, findings),
         resets: reference::list(node, &reference::RESETS, findings),
+        hold_boot: reference::syscon(node, HOLD_BOOT, findings),
+        trust_zone: reference::syscon(node, TRUST_ZONE, findings),
+        wakeup_source: property::flag(node, "wakeup-source", findings),
         firmware_name: firmware_name.and_then(|name| findings.take(&path, "firmware-name", name)),
         vendor_properties: vendor_properties(node, findings),
         path,

@@ -1,6 +1,6 @@
 //! Property values as the types that the Devicetree Specification (2.2.4) gives them.
 
-use crate::finding::{Problem, hexadecimal};
+use crate::finding::{Findings, Problem, hexadecimal};
 use crate::tree::NodeRef;
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -46,6 +46,16 @@ pub(crate) fn string(value: &[u8]) -> Result<String, Problem> {
             Err(Problem::Value { expected: "one string".to_owned(), found: format!("{} strings", all.len()) })
         }
     }
+}
+
+/// Whether a property without a value is there; with one it counts too, as in Linux's `of_property_read_bool`, and is doubted.
+pub(crate) fn flag(node: NodeRef<'_>, property: &str, findings: &mut Findings) -> bool {
+    let value = node.raw(property);
+    if let Some(value) = value.filter(|value| !value.is_empty()) {
+        let (expected, found) = ("no value: it says all by being there".to_owned(), hexadecimal(value));
+        findings.warning(&node.path(), property, Problem::Value { expected, found });
+    }
+    value.is_some()
 }
 
 /// Whether the node is switched on: no `status`, `okay` or `ok` (Linux `of_device_is_available`).

@@ -1,7 +1,8 @@
 //! Lists of phandles with arguments: mailboxes, clocks, power domains, resets and interrupts.
 
+use crate::address;
 use crate::finding::{Findings, Problem};
-use crate::model::ProviderRef;
+use crate::model::{ProviderRef, SysconField};
 use crate::property;
 use crate::tree::NodeRef;
 use alloc::borrow::ToOwned as _;
@@ -79,6 +80,28 @@ fn resolve<'c>(
     let (arguments, after) = after.split_at_checked(count as usize).ok_or_else(cut)?;
     let reference = ProviderRef { name: None, provider: provider.path(), arguments: arguments.to_vec() };
     Ok((reference, after))
+}
+
+/// Reads a phandle with an offset and a mask: bits of a system controller.
+pub(crate) fn syscon(
+    node: NodeRef<'_>,
+    property: &'static str,
+    findings: &mut Findings,
+) -> Option<SysconField> {
+    let value = node.raw(property)?;
+    let field = property::cells(value).and_then(|cells| match *cells.as_slice() {
+        [phandle, offset, mask] => {
+            let dangling = Problem::DanglingPhandle { entry: 0, phandle };
+            let controller = node.tree().by_phandle(phandle).ok_or(dangling)?;
+            let address = address::physical(controller);
+            Ok(SysconField { controller: controller.path(), address, offset, mask })
+        }
+        _ => Err(Problem::Length {
+            expected: "a phandle, an offset and a mask (12)".to_owned(),
+            found: value.len(),
+        }),
+    });
+    findings.take(&node.path(), property, field)
 }
 
 /// One entry at the start of `cells` and what follows it. A phandle of 0 is an entry of nothing (Linux: `of_phandle_iterator`).

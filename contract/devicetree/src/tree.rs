@@ -75,13 +75,22 @@ impl Tree {
     /// is added where it is not there yet.
     #[must_use]
     pub fn with_string(&self, path: &str, property: &str, value: &str) -> Option<Tree> {
+        self.with_property(path, property, Some(&[value.as_bytes(), b"\0"].concat()))
+    }
+
+    /// The same tree with a property of the node at `path` set to these bytes, or without it; `None` without such a node.
+    #[must_use]
+    pub fn with_property(&self, path: &str, property: &str, value: Option<&[u8]>) -> Option<Tree> {
         let index = self.node(path)?.index;
         let mut nodes = self.nodes.clone();
         let properties = &mut nodes.get_mut(index)?.properties;
-        let bytes = [value.as_bytes(), b"\0"].concat();
-        match properties.iter_mut().find(|one| one.name == property) {
-            Some(one) => one.value = bytes,
-            None => properties.push(PropertyData { name: property.to_owned(), value: bytes }),
+        let place = properties.iter().position(|one| one.name == property);
+        match (place.and_then(|place| properties.get_mut(place)), value) {
+            (Some(one), Some(value)) => one.value = value.to_vec(),
+            (None, Some(value)) => {
+                properties.push(PropertyData { name: property.to_owned(), value: value.to_vec() });
+            }
+            (_, None) => properties.retain(|one| one.name != property),
         }
         Some(Tree::new(nodes))
     }

@@ -35,7 +35,7 @@ impl fmt::Display for Part {
 #[non_exhaustive]
 pub enum Error {
     /// The file starts with the ELF magic.
-    #[error("this is an ELF file, not a signed image: sign it first")]
+    #[error("this is an ELF file, not a signed image")]
     NotSigned,
     /// The file starts with neither magic.
     #[error("the file starts with {found:#010x} instead of {expected:#010x}: it is not a signed image")]

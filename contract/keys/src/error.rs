@@ -27,6 +27,12 @@ pub enum KeyError {
         /// What the decoder says.
         cause: String,
     },
+    /// A key of a kind that signs no images.
+    #[error("this is a key for {kind}, which signs no images: RSA and ECDSA P-256 do")]
+    OtherKind {
+        /// What it is for.
+        kind: &'static str,
+    },
     /// An RSA key of another size.
     #[error("an RSA key of {bits} bits is not supported: use 2048, 3072 or 4096 bits")]
     RsaSize {

@@ -12,7 +12,7 @@ use rsa::pkcs1::DecodeRsaPrivateKey;
 use rsa::pkcs8::{DecodePrivateKey, EncodePrivateKey, LineEnding};
 use rsa::rand_core::UnwrapErr;
 
-use crate::public::{damaged, failed};
+use crate::public::{damaged, failed, undecodable};
 use crate::{KeyError, KeyKind, PublicKey};
 
 /// A signing key held in memory; what it holds is wiped when it is dropped.
@@ -69,7 +69,10 @@ impl PrivateKey {
         if let Ok(key) = p256::ecdsa::SigningKey::from_pkcs8_der(der) {
             return Self::p256(key);
         }
-        Self::rsa(rsa::RsaPrivateKey::from_pkcs8_der(der).map_err(|cause| damaged("private key", cause))?)
+        Self::rsa(
+            rsa::RsaPrivateKey::from_pkcs8_der(der)
+                .map_err(|cause| undecodable("private key", der, cause))?,
+        )
     }
 
     fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
@@ -77,7 +80,8 @@ impl PrivateKey {
     }
 
     fn from_sec1(der: &[u8]) -> Result<Self, KeyError> {
-        let key = p256::SecretKey::from_sec1_der(der).map_err(|cause| damaged("EC private key", cause))?;
+        let key =
+            p256::SecretKey::from_sec1_der(der).map_err(|cause| undecodable("EC private key", der, cause))?;
         Self::p256(key.into())
     }
 
@@ -210,5 +214,25 @@ mod tests {
         assert!(matches!(PrivateKey::from_file(certificate), Err(KeyError::NotAKey { .. })));
         let public = PrivateKey::generate(KeyKind::P256).unwrap().public_key().to_pem().unwrap();
         assert!(matches!(PrivateKey::from_file(public.as_bytes()), Err(KeyError::PublicOnly)));
+    }
+
+    #[test]
+    fn a_whole_key_of_another_kind_is_named() {
+        let p384 = "-----BEGIN EC PRIVATE KEY-----\n\
+             MIGkAgEBBDCEt0w90SFOwQlHy3POKX3ivk/nV9bImTxaryRDm+iu/ceTAYJVks86\n\
+             ClTCswjqwj+gBwYFK4EEACKhZANiAARq3JJFbxT9mXGFeKUoHvcvoy7FW8x3XI/Z\n\
+             gLQEwRsdtUJ0CXzRiPN4eWBOqAFOPfghxFxldDN/6J/pw8q5Pp172wo1lT0V/OqW\n\
+             PjdH7v1JzV/8iDLG9PWyUB7Gxk2C/7Q=\n\
+             -----END EC PRIVATE KEY-----";
+        let ed25519 = "-----BEGIN PRIVATE KEY-----\n\
+             MC4CAQAwBQYDK2VwBCIEIJnj62X+/bv49w+dF0J1H3hZifoRrEHfpqXN25HB8SCr\n\
+             -----END PRIVATE KEY-----";
+        for (pem, kind) in [(p384, "ECDSA P-384"), (ed25519, "Ed25519")] {
+            let expected = Some(KeyError::OtherKind { kind });
+            assert_eq!(PrivateKey::from_file(pem.as_bytes()).err(), expected);
+            assert_eq!(PublicKey::from_file(pem.as_bytes()).err(), expected);
+            let der = armour(pem.as_bytes()).unwrap().der;
+            assert!(matches!(PublicKey::from_der(&der), Err(KeyError::OtherKind { .. })));
+        }
     }
 }

@@ -65,7 +65,10 @@ impl PublicKey {
         if let Ok(key) = p256::ecdsa::VerifyingKey::from_public_key_der(der) {
             return Self::p256(key);
         }
-        Self::rsa(rsa::RsaPublicKey::from_public_key_der(der).map_err(|cause| damaged("public key", cause))?)
+        Self::rsa(
+            rsa::RsaPublicKey::from_public_key_der(der)
+                .map_err(|cause| undecodable("public key", der, cause))?,
+        )
     }
 
     fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
@@ -140,6 +143,23 @@ impl PublicKey {
                 .and_then(|signature| key.verify_prehash(digest, &signature))
                 .map_err(|_| VerifyError::Mismatch),
         }
+    }
+}
+
+/// Kinds of key that sign no images, by the object identifier in their DER (RFC 5480, SEC 2 and RFC 8410).
+const OTHER_KINDS: [(&[u8], &str); 4] = [
+    (&[6, 5, 0x2b, 0x81, 4, 0, 34], "ECDSA P-384"),
+    (&[6, 5, 0x2b, 0x81, 4, 0, 35], "ECDSA P-521"),
+    (&[6, 5, 0x2b, 0x81, 4, 0, 10], "ECDSA secp256k1"),
+    (&[6, 3, 0x2b, 0x65, 112], "Ed25519"),
+];
+
+/// Why a key does not decode: often it is whole, and of another kind.
+pub(crate) fn undecodable(label: &str, der: &[u8], cause: impl core::fmt::Display) -> KeyError {
+    let has = |id: &[u8]| der.windows(id.len()).any(|part| part == id);
+    match OTHER_KINDS.iter().find(|(id, _)| has(id)) {
+        Some((_, kind)) => KeyError::OtherKind { kind },
+        None => damaged(label, cause),
     }
 }
 

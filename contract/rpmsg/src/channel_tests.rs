@@ -3,7 +3,7 @@
 extern crate std;
 
 use crate::host::{Event, Host, region_size};
-use crate::memory::Memory;
+use crate::memory::{Fault, Memory};
 use crate::message::MAX_PAYLOAD;
 use crate::name_service::{Announcement, Change, Name};
 use crate::remote::{Remote, Vdev, Vring};
@@ -180,6 +180,94 @@ fn kicks_are_asked_for_when_the_other_side_wants_them() {
     assert_eq!(host.send(&mut memory, 1, 2, &[]), Err(SendError::Full));
     remote.receive(&mut memory, &mut into).unwrap();
     assert_eq!(remote.take_notification(&memory, Ring::ToRemote), Ok(true), "a full host waits for buffers");
+}
+
+#[test]
+fn a_host_is_asked_for_signals_only_while_it_has_posted_no_buffer() {
+    let (mut memory, mut host, mut remote) = channel(2);
+    let mut into = [0; MAX_PAYLOAD];
+    host.take_notification(&memory, Ring::ToHost).unwrap();
+    for round in 0..3 {
+        remote.send(&mut memory, 2, 1, &[]).unwrap();
+        host.receive(&mut memory, &mut into).unwrap();
+        assert_eq!(host.take_notification(&memory, Ring::ToHost), Ok(false), "round {round}");
+        for _ in 0..2 {
+            remote.send(&mut memory, 2, 1, &[]).unwrap();
+        }
+        assert_eq!(remote.send(&mut memory, 2, 1, &[]), Err(SendError::Full));
+        for _ in 0..2 {
+            host.receive(&mut memory, &mut into).unwrap();
+        }
+        assert_eq!(host.take_notification(&memory, Ring::ToHost), Ok(true), "round {round}");
+    }
+}
+
+/// A host that posts a buffer while the firmware asks for a signal: it saw the ring before the request.
+#[test]
+fn a_buffer_posted_just_before_the_request_is_used() {
+    struct Late<'m> {
+        memory: &'m mut TestMemory,
+        host: &'m mut Host,
+        flags: u64,
+    }
+    impl Memory for Late<'_> {
+        fn read(&self, address: u64, buffer: &mut [u8]) -> Result<(), Fault> {
+            self.memory.read(address, buffer)
+        }
+        fn write(&mut self, address: u64, bytes: &[u8]) -> Result<(), Fault> {
+            self.memory.write(address, bytes)
+        }
+        fn load_u16(&self, address: u64) -> Result<u16, Fault> {
+            self.memory.load_u16(address)
+        }
+        fn load_u32(&self, address: u64) -> Result<u32, Fault> {
+            self.memory.load_u32(address)
+        }
+        fn store_u16(&mut self, address: u64, value: u16) -> Result<(), Fault> {
+            if address == self.flags && value == 0 {
+                self.host.receive(self.memory, &mut [0; MAX_PAYLOAD]).unwrap();
+                assert_eq!(self.host.take_notification(self.memory, Ring::ToHost), Ok(false));
+            }
+            self.memory.store_u16(address, value)
+        }
+        fn store_u32(&mut self, address: u64, value: u32) -> Result<(), Fault> {
+            self.memory.store_u32(address, value)
+        }
+    }
+    let (mut memory, mut host, mut remote) = channel(1);
+    remote.send(&mut memory, 2, 1, b"first").unwrap();
+    host.take_notification(&memory, Ring::ToHost).unwrap();
+    let mut late = Late { memory: &mut memory, host: &mut host, flags: layout(TO_HOST, 1).used() };
+    assert_eq!(remote.send(&mut late, 2, 1, b"second"), Ok(()));
+    let mut into = [0; MAX_PAYLOAD];
+    match host.receive(&mut memory, &mut into) {
+        Ok(Some(Event::Message(message))) => assert_eq!(message.payload, b"second"),
+        other => std::panic!("{other:?}"),
+    }
+}
+
+/// Nothing says that a host's buffers begin at a word.
+#[test]
+fn buffers_may_begin_anywhere() {
+    for shift in 0..4u64 {
+        let (mut memory, mut host, mut remote) = channel(4);
+        host.send(&mut memory, 0x400, 0x401, b"there").unwrap();
+        for (ring, buffer) in [(TO_HOST, BUFFERS), (TO_REMOTE, BUFFERS + 4 * 512)] {
+            let moved = buffer + shift;
+            let mut bytes = [0; 21];
+            memory.read(buffer, &mut bytes).unwrap();
+            memory.write(moved, &bytes).unwrap();
+            memory.store_u32(layout(ring, 4).descriptors(), moved as u32).unwrap();
+        }
+        let mut into = [0; MAX_PAYLOAD];
+        let message = remote.receive(&mut memory, &mut into).unwrap().unwrap();
+        assert_eq!((message.source, message.destination, message.payload), (0x400, 0x401, &b"there"[..]));
+        remote.send(&mut memory, 0x401, 0x400, b"and back").unwrap();
+        let mut bytes = [0; 24];
+        memory.read(BUFFERS + shift, &mut bytes).unwrap();
+        assert_eq!(&bytes[16..], b"and back", "shifted by {shift}");
+        assert_eq!(&bytes[..8], [1, 4, 0, 0, 0, 4, 0, 0], "shifted by {shift}");
+    }
 }
 
 /// Each field that the firmware's end reads, corrupted: what it must say. Addresses are offsets in the shared memory.

@@ -136,7 +136,7 @@ impl Host {
         into: &'b mut Payload,
     ) -> Result<Option<Event<'b>>, ReceiveError> {
         let Some(used) = self.receive.take_used(memory)? else { return Ok(None) };
-        let fetched = fetch(memory, buffer(self.receive_buffers, used.slot), used.length, into);
+        let fetched = fetch(memory, within(buffer(self.receive_buffers, used.slot)), used.length, into);
         self.post(memory, used.slot)?;
         let (header, payload) = fetched??;
         if header.destination != name_service::ADDRESS {
@@ -160,7 +160,7 @@ impl Host {
         let message = Outgoing::new(source, destination, payload)?;
         let slot = self.free_transmit_slot(memory)?;
         let address = buffer(self.transmit_buffers, slot);
-        message.store(memory, address)?;
+        message.store(memory, within(address))?;
         self.transmit.add(memory, slot, address, message.length(), Access::DeviceReads)?;
         Ok(())
     }
@@ -206,6 +206,11 @@ impl Host {
 /// Address of a buffer in its half of the region, which [`Host::new`] found to lie in the address space.
 fn buffer(half: u64, slot: u16) -> u64 {
     half.saturating_add(u64::from(slot) * BUFFER_SIZE as u64)
+}
+
+/// The addresses of a buffer's bytes.
+fn within(buffer: u64) -> impl Fn(u32) -> u64 {
+    move |offset| buffer.saturating_add(offset.into())
 }
 
 fn check_apart(

@@ -31,6 +31,29 @@ pub trait Memory {
     fn store_u16(&mut self, address: u64, value: u16) -> Result<(), Fault>;
     /// Stores four bytes with release ordering.
     fn store_u32(&mut self, address: u64, value: u32) -> Result<(), Fault>;
+
+    /// Loads `N` neighbouring words, each once and in one access; their order among each other is free. Memory that checks once for
+    /// all of them is faster than this.
+    fn load_words<const N: usize>(&self, address: u64) -> Result<[u32; N], Fault>
+    where
+        Self: Sized,
+    {
+        let mut words = [0; N];
+        for (word, place) in words.iter_mut().zip((address..).step_by(4)) {
+            *word = self.load_u32(place)?;
+        }
+        Ok(words)
+    }
+    /// Stores `N` neighbouring words, each in one access; their order among each other is free.
+    fn store_words<const N: usize>(&mut self, address: u64, words: [u32; N]) -> Result<(), Fault>
+    where
+        Self: Sized,
+    {
+        words
+            .into_iter()
+            .zip((address..).step_by(4))
+            .try_for_each(|(word, place)| self.store_u32(place, word))
+    }
 }
 
 impl<M: Memory + ?Sized> Memory for &mut M {

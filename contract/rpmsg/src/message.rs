@@ -29,24 +29,27 @@ pub struct Header {
 impl Header {
     /// The header as it lies in the buffer.
     pub fn encode(&self) -> [u8; HEADER_SIZE] {
-        let [s0, s1, s2, s3] = self.source.to_le_bytes();
-        let [d0, d1, d2, d3] = self.destination.to_le_bytes();
-        let [r0, r1, r2, r3] = self.reserved.to_le_bytes();
-        let [l0, l1] = self.length.to_le_bytes();
-        let [f0, f1] = self.flags.to_le_bytes();
+        let [[s0, s1, s2, s3], [d0, d1, d2, d3], [r0, r1, r2, r3], [l0, l1, f0, f1]] =
+            self.words().map(u32::to_le_bytes);
         [s0, s1, s2, s3, d0, d1, d2, d3, r0, r1, r2, r3, l0, l1, f0, f1]
     }
 
     /// Takes a header apart. Every bit pattern decodes; see [`Header::payload_within`] for the check.
     pub fn decode(bytes: &[u8; HEADER_SIZE]) -> Self {
         let [s0, s1, s2, s3, d0, d1, d2, d3, r0, r1, r2, r3, l0, l1, f0, f1] = *bytes;
-        Self {
-            source: u32::from_le_bytes([s0, s1, s2, s3]),
-            destination: u32::from_le_bytes([d0, d1, d2, d3]),
-            reserved: u32::from_le_bytes([r0, r1, r2, r3]),
-            length: u16::from_le_bytes([l0, l1]),
-            flags: u16::from_le_bytes([f0, f1]),
-        }
+        let words = [[s0, s1, s2, s3], [d0, d1, d2, d3], [r0, r1, r2, r3], [l0, l1, f0, f1]];
+        Self::from_words(words.map(u32::from_le_bytes))
+    }
+
+    /// The same as [`Header::encode`], in words.
+    pub(crate) fn words(&self) -> [u32; HEADER_SIZE / 4] {
+        let last = u32::from(self.flags) << 16 | u32::from(self.length);
+        [self.source, self.destination, self.reserved, last]
+    }
+
+    /// The same as [`Header::decode`], of words.
+    pub(crate) fn from_words([source, destination, reserved, last]: [u32; HEADER_SIZE / 4]) -> Self {
+        Self { source, destination, reserved, length: last as u16, flags: (last >> 16) as u16 }
     }
 
     /// The payload's length, if header and payload fit into the `carried` bytes that the ring says were filled.

@@ -83,6 +83,8 @@ pub enum ConnectError {
 pub struct Remote {
     transmit: Device,
     receive: Device,
+    /// The host has been asked not to tell of every buffer that it posts.
+    silent: bool,
     name_service: bool,
 }
 
@@ -95,8 +97,9 @@ impl Remote {
         }
         let [to_host, to_remote] = &vdev.vrings;
         Ok(Self {
-            transmit: Device::new(place(0, to_host, &shared)?, shared.clone()),
-            receive: Device::new(place(1, to_remote, &shared)?, shared),
+            transmit: join(0, to_host, &shared)?,
+            receive: join(1, to_remote, &shared)?,
+            silent: false,
             name_service: vdev.features & name_service::FEATURE != 0,
         })
     }
@@ -121,7 +124,9 @@ impl Remote {
         self.send(memory, address, name_service::ADDRESS, &announcement)
     }
 
-    /// Sends `payload`, 0 to 496 bytes, from endpoint `source` to endpoint `destination` of the host.
+    /// Sends `payload`, 0 to 496 bytes, from endpoint `source` to endpoint `destination` of the host. After [`SendError::Full`] the host
+    /// signals when it has posted a buffer; while there are some it is asked not to.
+    #[inline(always)]
     pub fn send(
         &mut self,
         memory: &mut impl Memory,
@@ -130,16 +135,40 @@ impl Remote {
         payload: &[u8],
     ) -> Result<(), SendError> {
         let message = Outgoing::new(source, destination, payload)?;
-        let demand = Demand {
-            access: Access::DeviceWrites,
-            minimum: message.length(),
-            // A host may post larger buffers than ours; only the first bytes are used.
-            maximum: u32::MAX,
+        let buffer = match self.transmit.pop(memory, to_fill(message.length()))? {
+            Some(buffer) => {
+                if !self.silent {
+                    self.ask_for_silence(memory)?;
+                }
+                buffer
+            }
+            None => self.ask_for_signals(memory, message.length())?,
         };
-        let buffer = self.transmit.pop(memory, demand)?.ok_or(SendError::Full)?;
-        message.store(memory, buffer.address())?;
+        message.store(memory, buffer.within())?;
         self.transmit.push(memory, buffer, message.length())?;
         Ok(())
+    }
+
+    /// Asks the host not to signal every buffer that it posts.
+    #[cold]
+    fn ask_for_silence(&mut self, memory: &mut impl Memory) -> Result<(), vring::Error> {
+        self.silent = true;
+        self.transmit.enable_notifications(memory, false)
+    }
+
+    /// Asks the host to signal the next buffer that it posts. Returns one of at least `minimum` bytes that it posted just before it could
+    /// see that.
+    #[cold]
+    fn ask_for_signals(
+        &mut self,
+        memory: &mut impl Memory,
+        minimum: u32,
+    ) -> Result<vring::Buffer, SendError> {
+        if self.silent {
+            self.silent = false;
+            self.transmit.enable_notifications(memory, true)?;
+        }
+        self.transmit.pop(memory, to_fill(minimum))?.ok_or(SendError::Full)
     }
 
     /// The next message from the host, if any; its payload is copied into `into`, and its buffer returned.
@@ -151,7 +180,7 @@ impl Remote {
         let demand =
             Demand { access: Access::DeviceReads, minimum: HEADER_SIZE as u32, maximum: BUFFER_SIZE as u32 };
         let Some(buffer) = self.receive.pop(memory, demand)? else { return Ok(None) };
-        let fetched = fetch(memory, buffer.address(), buffer.length(), into);
+        let fetched = fetch(memory, buffer.within(), buffer.length(), into);
         self.receive.push(memory, buffer, 0)?;
         let (header, payload) = fetched??;
         Ok(Some(Message { source: header.source, destination: header.destination, payload }))
@@ -167,7 +196,12 @@ impl Remote {
     }
 }
 
-fn place(index: usize, vring: &Vring, shared: &Range<u64>) -> Result<Layout, ConnectError> {
+/// What a buffer for a message of so many bytes must be. A host may post larger ones than ours; only the first bytes are used.
+fn to_fill(minimum: u32) -> Demand {
+    Demand { access: Access::DeviceWrites, minimum, maximum: u32::MAX }
+}
+
+fn join(index: usize, vring: &Vring, shared: &Range<u64>) -> Result<Device, ConnectError> {
     if matches!(vring.address, 0 | ANY_ADDRESS) {
         return Err(ConnectError::NotPlaced { index, address: vring.address });
     }
@@ -178,7 +212,7 @@ fn place(index: usize, vring: &Vring, shared: &Range<u64>) -> Result<Layout, Con
         let Range { start: shared_start, end: shared_end } = *shared;
         return Err(ConnectError::OutsideShared { index, start, end, shared_start, shared_end });
     }
-    Ok(layout)
+    Device::new(layout, shared.clone()).map_err(|reason| ConnectError::Layout { index, reason })
 }
 
 #[cfg(test)]

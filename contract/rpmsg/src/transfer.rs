@@ -80,30 +80,41 @@ impl<'p> Outgoing<'p> {
         HEADER_SIZE as u32 + u32::from(self.header.length)
     }
 
-    pub(crate) fn store(&self, memory: &mut impl Memory, address: u64) -> Result<(), Fault> {
-        memory.write(address, &self.header.encode())?;
-        memory.write(address.saturating_add(HEADER_SIZE as u64), self.payload)
+    /// Copies the message into the buffer whose bytes lie where `at` says.
+    #[inline(always)]
+    pub(crate) fn store(&self, memory: &mut impl Memory, at: impl Fn(u32) -> u64) -> Result<(), Fault> {
+        if at(0).is_multiple_of(4) {
+            memory.store_words(at(0), self.header.words())?;
+        } else {
+            memory.write(at(0), &self.header.encode())?;
+        }
+        memory.write(at(HEADER_SIZE as u32), self.payload)
     }
 }
 
-/// Copies a message out of the `carried` bytes at `address`: the header once, then the payload it claims, once.
+/// Copies a message out of the `carried` bytes that lie where `at` says: the header once, then the payload it claims, once.
+#[inline]
 pub(crate) fn fetch<'b>(
     memory: &impl Memory,
-    address: u64,
+    at: impl Fn(u32) -> u64,
     carried: u32,
     into: &'b mut Payload,
 ) -> Result<Result<(Header, &'b [u8]), Malformed>, Fault> {
     if carried < HEADER_SIZE as u32 {
         return Ok(Err(Malformed::Short { carried }));
     }
-    let mut header = [0; HEADER_SIZE];
-    memory.read(address, &mut header)?;
-    let header = Header::decode(&header);
+    let header = if at(0).is_multiple_of(4) {
+        Header::from_words(memory.load_words(at(0))?)
+    } else {
+        let mut header = [0; HEADER_SIZE];
+        memory.read(at(0), &mut header)?;
+        Header::decode(&header)
+    };
     let length = match header.payload_within(carried) {
         Ok(length) => length,
         Err(malformed) => return Ok(Err(malformed)),
     };
     let payload = into.get_mut(..length).unwrap_or_default();
-    memory.read(address.saturating_add(HEADER_SIZE as u64), payload)?;
+    memory.read(at(HEADER_SIZE as u32), payload)?;
     Ok(Ok((header, payload)))
 }

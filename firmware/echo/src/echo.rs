@@ -1,7 +1,8 @@
 //! The echo itself: one endpoint, one message at a time.
 
+use core::mem;
 use rproc_rpmsg::memory::Memory;
-use rproc_rpmsg::message::{FIRST_DYNAMIC_ADDRESS, MAX_PAYLOAD, Payload};
+use rproc_rpmsg::message::{FIRST_DYNAMIC_ADDRESS, MAX_PAYLOAD, Message, Payload};
 use rproc_rpmsg::name_service::{Change, Name};
 use rproc_rpmsg::remote::Remote;
 use rproc_rpmsg::{ReceiveError, Ring, SendError, vring};
@@ -10,7 +11,22 @@ use rproc_runtime::log;
 /// Address of the endpoint.
 const ENDPOINT: u32 = FIRST_DYNAMIC_ADDRESS;
 
+/// Messages that are logged. Writing a line takes longer than echoing.
+const LOGGED: u32 = 8;
+
+/// What can be done after a step.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Another step: there may be more messages.
+    Step,
+    /// What the message asked for, once its answer is on its way.
+    Settle,
+    /// Nothing before the host signals.
+    Wait,
+}
+
 /// What is to be sent as soon as the host has a free buffer.
+#[derive(Clone, Copy)]
 enum Owed {
     Nothing,
     Announcement,
@@ -23,6 +39,8 @@ pub struct Echo {
     remote: Remote,
     owed: Owed,
     message: Payload,
+    /// Messages that will yet be logged.
+    to_log: u32,
     broken: bool,
 }
 
@@ -31,12 +49,37 @@ impl Echo {
     pub fn new(channel: &'static str, remote: Remote) -> Self {
         let owed = if remote.has_name_service() { Owed::Announcement } else { Owed::Nothing };
         log!("echo: ready");
-        Self { channel, remote, owed, message: [0; MAX_PAYLOAD], broken: false }
+        Self { channel, remote, owed, message: [0; MAX_PAYLOAD], to_log: LOGGED, broken: false }
     }
 
-    /// Sends what is owed, then takes a message, which `heard` is told. False if neither can go on before the host signals.
-    pub fn step(&mut self, memory: &mut impl Memory, heard: impl FnOnce(&[u8])) -> bool {
-        !self.broken && self.pay(memory) && self.take(memory, heard)
+    /// Sends what is owed, takes a message and sends it back. `heard` is told the message; it says whether there is something to settle
+    /// before the next one.
+    pub fn step(&mut self, memory: &mut impl Memory, heard: impl FnOnce(&[u8]) -> bool) -> Next {
+        if self.broken || self.owes() && !self.pay(memory) {
+            return Next::Wait;
+        }
+        let message = match self.remote.receive(memory, &mut self.message) {
+            Ok(None) => return Next::Wait,
+            Ok(Some(message)) if message.destination == ENDPOINT => message,
+            Ok(Some(Message { source, destination, .. })) => {
+                log!("echo: no endpoint {destination:#x} for a message from {source:#x}");
+                return Next::Step;
+            }
+            Err(error) => return self.not_received(error),
+        };
+        if self.to_log > 0 {
+            self.to_log -= 1;
+            log_message(&message, self.to_log);
+        }
+        let next = if heard(message.payload) { Next::Settle } else { Next::Step };
+        let (destination, length) = (message.source, message.payload.len());
+        match self.remote.send(memory, ENDPOINT, destination, message.payload) {
+            Ok(()) => next,
+            Err(error) => {
+                let owed = Owed::Reply { destination, length };
+                if self.not_sent(error, owed) { next } else { Next::Wait }
+            }
+        }
     }
 
     /// Whether something is to be sent as soon as the host has a free buffer.
@@ -50,44 +93,56 @@ impl Echo {
         wanted.unwrap_or_else(|error| self.give_up(error))
     }
 
-    /// Sends what is owed. False if the host has no free buffer: its next signal will tell of one.
+    /// Sends what is owed. False if that must wait.
+    #[cold]
     fn pay(&mut self, memory: &mut impl Memory) -> bool {
-        let sent = match self.owed {
-            Owed::Nothing => return true,
-            Owed::Announcement => Name::new(self.channel)
-                .map_or(Ok(()), |name| self.remote.announce(memory, name, ENDPOINT, Change::Created)),
+        let owed = mem::replace(&mut self.owed, Owed::Nothing);
+        let sent = match owed {
+            Owed::Nothing => Ok(()),
+            Owed::Announcement => match Name::new(self.channel) {
+                Ok(name) => self.remote.announce(memory, name, ENDPOINT, Change::Created),
+                Err(_) => Ok(()),
+            },
             Owed::Reply { destination, length } => {
                 let payload = self.message.get(..length).unwrap_or_default();
                 self.remote.send(memory, ENDPOINT, destination, payload)
             }
         };
         match sent {
-            Err(SendError::Full) => return false,
-            Err(SendError::Ring(error)) => return self.give_up(error),
-            Err(error) => log!("echo: {error}"),
-            Ok(()) => {}
+            Ok(()) => true,
+            Err(error) => self.not_sent(error, owed),
         }
-        self.owed = Owed::Nothing;
-        true
     }
 
-    /// Takes the host's next message. False if there is none.
-    fn take(&mut self, memory: &mut impl Memory, heard: impl FnOnce(&[u8])) -> bool {
-        match self.remote.receive(memory, &mut self.message) {
-            Ok(None) => return false,
-            Ok(Some(message)) if message.destination == ENDPOINT => {
-                let (destination, length) = (message.source, message.payload.len());
-                log!("echo: {length} bytes from {destination:#x}");
-                heard(message.payload);
-                self.owed = Owed::Reply { destination, length };
+    /// What could not be sent is owed, if it can be sent at all. False if nothing can go on before the host's next signal, which will
+    /// tell of a free buffer.
+    #[cold]
+    fn not_sent(&mut self, error: SendError, what: Owed) -> bool {
+        match error {
+            SendError::Full => {
+                self.owed = what;
+                false
             }
-            Ok(Some(message)) => {
-                log!("echo: no endpoint {:#x} for a message from {:#x}", message.destination, message.source);
+            SendError::Ring(error) => self.give_up(error),
+            error => {
+                log!("echo: {error}");
+                true
             }
-            Err(ReceiveError::Malformed(error)) => log!("echo: dropped: {error}"),
-            Err(ReceiveError::Ring(error)) => return self.give_up(error),
         }
-        true
+    }
+
+    #[cold]
+    fn not_received(&mut self, error: ReceiveError) -> Next {
+        match error {
+            ReceiveError::Malformed(error) => {
+                log!("echo: dropped: {error}");
+                Next::Step
+            }
+            ReceiveError::Ring(error) => {
+                self.give_up(error);
+                Next::Wait
+            }
+        }
     }
 
     fn give_up(&mut self, error: vring::Error) -> bool {
@@ -96,5 +151,14 @@ impl Echo {
         }
         self.broken = true;
         false
+    }
+}
+
+/// Logs a message, and after the last one that is logged says so.
+#[cold]
+fn log_message(message: &Message<'_>, still_to_log: u32) {
+    log!("echo: {} bytes from {:#x}", message.payload.len(), message.source);
+    if still_to_log == 0 {
+        log!("echo: further messages are not logged");
     }
 }

@@ -1,6 +1,6 @@
 //! The main loop around the echo: the mailbox wakes it, and tells it to stop.
 
-use crate::echo::Echo;
+use crate::echo::{Echo, Next};
 use rproc_rpmsg::Ring;
 use rproc_rpmsg::remote::{ConnectError, Remote};
 use rproc_runtime::events::Events;
@@ -20,8 +20,11 @@ const WAKE: u32 = 1 << 16;
 pub trait Conduct {
     /// The channel that it announces, at most 31 bytes.
     const CHANNEL: &'static str;
-    /// A message has come; it will be sent back whatever this does.
-    fn hear(&mut self, _message: &[u8]) {}
+    /// A message has come; it will be sent back whatever this does. True if [`Conduct::settled`] shall be called before the next one is
+    /// heard.
+    fn hear(&mut self, _message: &[u8]) -> bool {
+        false
+    }
     /// Everything owed has been sent, and the host has been signalled.
     fn settled(&mut self) {}
     /// The host asks the firmware to stop. True if the firmware shall say that it has, and stop.
@@ -41,7 +44,13 @@ pub fn serve<C: Conduct>(mut conduct: C) -> ! {
     let mut echo = Echo::new(C::CHANNEL, connect(&memory, &mut conduct));
     let mut unsignalled = 0;
     loop {
-        let progress = echo.step(&mut memory, |message| conduct.hear(message));
+        // The host is signalled once for all that is there.
+        let next = loop {
+            match echo.step(&mut memory, |message| conduct.hear(message)) {
+                Next::Step => {}
+                next => break next,
+            }
+        };
         if echo.must_notify(&memory, Ring::ToHost) {
             unsignalled |= ipcc::VQ0;
         }
@@ -49,12 +58,12 @@ pub fn serve<C: Conduct>(mut conduct: C) -> ! {
             unsignalled |= ipcc::VQ1;
         }
         if unsignalled != 0 {
-            unsignalled = cortex_m::without_interrupts(|| ipcc::signal(unsignalled));
+            unsignalled = ipcc::signal(unsignalled);
         }
         if unsignalled == 0 && !echo.owes() {
             conduct.settled();
         }
-        let events = if progress { EVENTS.take() } else { next_events() };
+        let events = if next == Next::Wait { EVENTS.wait() } else { EVENTS.take() };
         obey_shutdown(events, &mut conduct);
     }
 }
@@ -75,19 +84,8 @@ fn connect(memory: &SharedMemory, conduct: &mut impl Conduct) -> Remote {
                 cortex_m::stop();
             }
         }
-        let events = next_events();
+        let events = EVENTS.wait();
         obey_shutdown(events, conduct);
-    }
-}
-
-/// Sleeps until there is at least one event, and takes them all.
-fn next_events() -> u32 {
-    loop {
-        let events = EVENTS.take();
-        if events != 0 {
-            return events;
-        }
-        cortex_m::sleep_unless(|| EVENTS.pending() != 0);
     }
 }
 
@@ -106,10 +104,22 @@ fn obey_shutdown(events: u32, conduct: &mut impl Conduct) {
 /// interrupts again. A shutdown request is acknowledged when all is done, so until then it may not interrupt.
 fn mailbox_interrupt() {
     let received = ipcc::received(ipcc::VQ0 | ipcc::VQ1 | ipcc::SHUTDOWN);
-    ipcc::acknowledge(received & !ipcc::SHUTDOWN);
-    ipcc::ignore(received & ipcc::SHUTDOWN);
-    ipcc::stop_free_interrupt();
+    let signals = received & !ipcc::SHUTDOWN;
+    if signals != 0 {
+        ipcc::acknowledge(signals);
+    } else {
+        // Then it is the other interrupt, of a channel that has become free.
+        ipcc::stop_free_interrupt();
+    }
+    if received & ipcc::SHUTDOWN != 0 {
+        ignore_shutdown();
+    }
     EVENTS.raise(received | WAKE);
+}
+
+#[cold]
+fn ignore_shutdown() {
+    ipcc::ignore(ipcc::SHUTDOWN);
 }
 
 fn tick() {

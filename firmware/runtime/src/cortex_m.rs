@@ -82,10 +82,15 @@ pub fn without_interrupts<T>(work: impl FnOnce() -> T) -> T {
 pub fn sleep_unless(awake: impl FnOnce() -> bool) {
     without_interrupts(|| {
         if !awake() {
-            // SAFETY: waits; touches nothing.
-            unsafe { asm!("dsb", "wfi") };
+            sleep();
         }
     });
+}
+
+/// Sleeps until an interrupt, be it held back or not.
+pub fn sleep() {
+    // SAFETY: waits; touches nothing.
+    unsafe { asm!("dsb", "wfi") };
 }
 
 /// Waits until earlier accesses have reached memory and their faults, if any, have come.

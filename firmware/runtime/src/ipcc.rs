@@ -1,6 +1,7 @@
 //! The mailbox between the Cortex-A side and this processor (IPCC, RM0436 and RM0457), whichever end of it this is.
 
 use crate::chip::MAILBOX;
+use crate::cortex_m::without_interrupts;
 use crate::mmio::Register;
 
 /// NVIC line of "a channel to me is occupied".
@@ -54,7 +55,9 @@ pub fn ignore(channels: u32) {
 pub fn signal(channels: u32) -> u32 {
     let busy = OCCUPIED.read() & channels;
     SET_CLEAR.write((channels & !busy & 0xFFFF) << 16);
-    MASK.modify(busy << 16, 0);
+    if busy != 0 {
+        without_interrupts(|| MASK.modify(busy << 16, 0));
+    }
     busy
 }
 

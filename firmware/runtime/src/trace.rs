@@ -1,6 +1,6 @@
 //! The trace buffer: text that the host reads while the firmware runs (`/sys/kernel/debug/remoteproc/…/trace0` on Linux).
 
-use core::fmt;
+use core::fmt::{self, Write as _};
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// Bytes of the buffer, the terminating NUL included.
@@ -57,12 +57,17 @@ fn load(byte: &AtomicU8) -> u8 {
     byte.load(Ordering::Relaxed)
 }
 
+/// Writes a line to the trace buffer.
+#[cold]
+pub fn line(text: fmt::Arguments<'_>) {
+    // Writing to the trace buffer cannot fail.
+    let _ = Log.write_fmt(text).and_then(|()| Log.write_str("\n"));
+}
+
 /// Writes a line to the trace buffer, with the arguments of [`format_args!`].
 #[macro_export]
 macro_rules! log {
-    ($($argument:tt)*) => {{
-        use core::fmt::Write as _;
-        // Writing to the trace buffer cannot fail.
-        let _ = writeln!($crate::trace::Log, $($argument)*);
-    }};
+    ($($argument:tt)*) => {
+        $crate::trace::line(::core::format_args!($($argument)*))
+    };
 }

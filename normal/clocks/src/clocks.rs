@@ -96,10 +96,16 @@ impl Clocks {
 
     /// Switches off every clock that runs without a claim (`clk_disable_unused`, late in Linux's boot).
     pub fn disable_unused(&self) -> Unused {
+        self.disable_unused_except(|_| false)
+    }
+
+    /// The same, but for clocks that are not this kernel's to switch: Linux's drivers do not even register those that the
+    /// firewall gives to the secure world.
+    pub fn disable_unused_except(&self, foreign: impl Fn(ClockRef) -> bool) -> Unused {
         let mut inner = self.0.borrow_mut();
         let mut unused = Unused::default();
         for clock in inner.all() {
-            if inner.claims.contains_key(&clock) {
+            if foreign(clock) || inner.claims.contains_key(&clock) {
                 continue;
             }
             let Some(provider) = inner.providers.get_mut(clock.provider.0) else { continue };
@@ -116,6 +122,14 @@ impl Clocks {
             }
         }
         unused
+    }
+
+    /// Switches nothing from now on, and claims mean nothing any more: the kernel that these were the clocks of is gone, and what
+    /// it left running runs on.
+    pub fn abandon(&self) {
+        let mut inner = self.0.borrow_mut();
+        inner.providers.clear();
+        inner.claims.clear();
     }
 
     /// Every clock, in the order of providers and numbers.

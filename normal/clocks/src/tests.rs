@@ -180,6 +180,29 @@ fn a_clock_that_does_not_go_off_keeps_no_other_on_and_is_reported() {
 }
 
 #[test]
+fn the_pass_leaves_alone_what_is_not_linuxs() {
+    let memory = Memory::default().all_on();
+    let (clocks, _) = rcc(&memory);
+    let unused = clocks.disable_unused_except(|clock| stm32mp25::is_of_the_m0(clock.number));
+    assert!(unused.errors.is_empty());
+    let kept = [349, 351, 355, 358, 362];
+    assert_eq!(memory.on(), BTreeSet::from(kept));
+    assert!(unused.off.iter().all(|(clock, _)| !kept.contains(&clock.number)));
+}
+
+#[test]
+fn a_kernel_that_is_gone_switches_nothing() {
+    let memory = Memory::default();
+    let (clocks, id) = rcc(&memory);
+    let claim = clocks.claim("m0", &refs(id, &[135])).unwrap();
+    let before = memory.on();
+    clocks.abandon();
+    drop(claim);
+    assert!(clocks.disable_unused().off.is_empty() && clocks.take_faults().is_empty());
+    assert_eq!((memory.on(), before.is_empty()), (before, false));
+}
+
+#[test]
 fn the_table_ascends() {
     assert!(stm32mp25::TABLE.is_sorted_by(|a, b| a.number < b.number));
 }

@@ -139,6 +139,8 @@ pub struct Observation {
     pub owner: Owner,
     /// Who owns it by what the secure world says, as far as that is known.
     pub secure_owner: Option<Owner>,
+    /// Paths of its nodes in Linux's device tree that are switched off.
+    pub off: Vec<String>,
     /// Errors of the processor's description, each as a sentence.
     pub flaws: Vec<String>,
     /// The TEE's service.

@@ -13,8 +13,15 @@ pub enum Problem {
         /// Which, as a sentence.
         sentence: String,
     },
-    /// Both trees switch it off.
-    NoOwner,
+    /// No node of it in Linux's tree is switched on.
+    NoOwner {
+        /// Paths of those that are switched off.
+        off: Vec<String>,
+        /// Whose it is by what the secure world says, as far as that is known.
+        secure_owner: Option<Owner>,
+    },
+    /// Linux's tree lets Linux load a processor that it cannot start.
+    LinuxCannotStart,
     /// Linux's tree has it below the TEE's service, and the secure world leaves it to Linux.
     OwnerIsLinux,
     /// Linux's tree lets Linux load it, and the secure world keeps it for the TEE.
@@ -98,7 +105,8 @@ impl Problem {
                 true
             }
             Problem::Flaw { .. }
-            | Problem::NoOwner
+            | Problem::NoOwner { .. }
+            | Problem::LinuxCannotStart
             | Problem::OwnerIsLinux
             | Problem::OwnerIsTee
             | Problem::NoTee
@@ -115,7 +123,8 @@ impl Problem {
     pub fn name(&self) -> &'static str {
         match self {
             Problem::Flaw { .. } => "tree-error",
-            Problem::NoOwner => "no-owner",
+            Problem::NoOwner { .. } => "no-owner",
+            Problem::LinuxCannotStart => "linux-cannot-start",
             Problem::OwnerIsLinux => "owner-is-linux",
             Problem::OwnerIsTee => "owner-is-tee",
             Problem::NoTee => "no-tee",
@@ -136,7 +145,12 @@ impl Problem {
         let uuid = Uuid::REMOTEPROC_TA;
         match self {
             Problem::Flaw { sentence } => sentence.clone(),
-            Problem::NoOwner => "nobody owns the processor: both device trees switch it off".to_owned(),
+            Problem::NoOwner { off, secure_owner } => no_owner(off, *secure_owner),
+            Problem::LinuxCannotStart => {
+                "Linux's device tree lets Linux load the Cortex-M0+, and Linux cannot start it: its reset is in RCC_C3CFGR, which is \
+                 the secure world's alone"
+                    .to_owned()
+            }
             Problem::OwnerIsLinux => {
                 "Linux's device tree leaves the processor to the TEE, and the secure world leaves it to \
                                       Linux"
@@ -176,8 +190,12 @@ impl Problem {
     pub fn next_step(&self) -> String {
         match self {
             Problem::Flaw { .. } => "correct the device tree and compile it again with dtc".to_owned(),
-            Problem::NoOwner => "for firmware that Linux loads, set status = \"okay\" at its platform node; for signed firmware, \
+            Problem::NoOwner { .. } => "for firmware that Linux loads, set status = \"okay\" at its platform node; for signed firmware, \
                                  set it at its node below /firmware/optee/rproc-service@0, and secure-status = \"okay\""
+                .to_owned(),
+            Problem::LinuxCannotStart => "make it the TEE's and sign its firmware: in Linux's tree status = \"okay\" at its node below \
+                                          /firmware/optee/rproc-service@0 and \"disabled\" at its platform node, in the secure tree \
+                                          secure-status = \"okay\""
                 .to_owned(),
             Problem::OwnerIsLinux => "set secure-status = \"okay\" in the secure tree, or move the processor to its platform node \
                                       in Linux's"
@@ -216,9 +234,27 @@ impl Problem {
     }
 }
 
+fn no_owner(off: &[String], secure_owner: Option<Owner>) -> String {
+    let off = match off {
+        [] => "has no node of it that belongs to the remoteproc service or to Linux".to_owned(),
+        paths => format!("has it switched off ({})", paths.join(", ")),
+    };
+    let secure = match secure_owner {
+        None => "",
+        Some(Owner::Nobody) => ", and so has the secure tree",
+        Some(Owner::Tee) => ", and the secure tree keeps it for the TEE",
+        Some(Owner::Linux | Owner::Both) => ", and the secure tree leaves it to Linux",
+    };
+    format!("nobody owns the processor: Linux's device tree {off}{secure}")
+}
+
 fn owner(seen: &Observation) -> Option<Problem> {
     match (seen.owner, seen.secure_owner) {
-        (Owner::Nobody, _) => Some(Problem::NoOwner),
+        (Owner::Nobody, secure_owner) => Some(Problem::NoOwner { off: seen.off.clone(), secure_owner }),
+        // Whoever else may have it: Linux never can.
+        (Owner::Linux | Owner::Both, _) if seen.id == ProcessorId::CORTEX_M0_PLUS => {
+            Some(Problem::LinuxCannotStart)
+        }
         (Owner::Tee, Some(Owner::Linux | Owner::Nobody)) => Some(Problem::OwnerIsLinux),
         (Owner::Linux | Owner::Both, Some(Owner::Tee)) => Some(Problem::OwnerIsTee),
         _ => None,

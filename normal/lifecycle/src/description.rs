@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::machine::Mailbox;
+use crate::machine::{Interrupts, Mailbox};
 use crate::supply::{Clock, PowerDomain};
 
 /// A region of reserved memory that the processor's node names.
@@ -50,8 +50,9 @@ pub struct Description {
     pub clocks: Vec<Clock>,
     /// The power domains of `power-domain-names`.
     pub power_domains: Vec<PowerDomain>,
-    /// Whether a signal of the processor wakes the normal world (`wakeup-source` at the mailbox's node).
-    pub wakeup: bool,
+    /// Which of its interrupts wake the normal world: its mailbox's by `wakeup-source` at the mailbox's node (Linux
+    /// `stm32-ipcc.c`), its watchdog's by the same at its own (`stm32_rproc.c`).
+    pub wakeup: Interrupts,
 }
 
 impl Description {

@@ -66,15 +66,47 @@ pub(crate) fn leave(
                 return Left::Crashed;
             }
         }
-        // Firmware that waits for its own last signals to be taken must not be kept from answering.
-        for other in Mailbox::ALL {
-            if description.has_mailbox(other) && machine.is_pending(other) {
-                machine.acknowledge(other);
-            }
-        }
+        acknowledge_all(description, machine);
     }
     happened(machine.now(), Event::LeaveTimedOut { mailbox, limit_us: microseconds(limit) });
     Left::TimedOut
+}
+
+/// Waits until the firmware that was just started takes the signal that an earlier run left in `mailbox`, at most for `limit`. Whether
+/// it did, or crashed over it.
+pub(crate) fn outlast(
+    mailbox: Mailbox,
+    limit: Duration,
+    description: &Description,
+    machine: &mut impl Machine,
+    mut happened: impl FnMut(Duration, Event),
+) -> bool {
+    let start = machine.now();
+    for _ in 0..MAXIMUM_WAKES {
+        if !machine.is_unacknowledged(mailbox) {
+            happened(machine.now(), Event::LateAcknowledgement { mailbox });
+            return true;
+        }
+        let rest = limit.saturating_sub(machine.now().saturating_sub(start));
+        if rest.is_zero() {
+            break;
+        }
+        if let Wake::Crash(crash) = machine.wait(rest) {
+            happened(machine.now(), Event::Crashed(crash));
+            return true;
+        }
+        acknowledge_all(description, machine);
+    }
+    false
+}
+
+/// Firmware that waits for its own last signals to be taken must not be kept from answering.
+fn acknowledge_all(description: &Description, machine: &mut impl Machine) {
+    for mailbox in Mailbox::ALL {
+        if description.has_mailbox(mailbox) && machine.is_pending(mailbox) {
+            machine.acknowledge(mailbox);
+        }
+    }
 }
 
 fn microseconds(duration: Duration) -> u64 {

@@ -40,7 +40,7 @@ pub use linux::{
     ResetControl, ResetLine, SecureMonitor, SmcHold, Stm32mp15, Stm32mp25, UNTOLD_TABLE_SIZE,
 };
 pub use loader::{Loader, TableLocation};
-pub use machine::{Crash, CrashKind, Machine, Mailbox, Wake};
+pub use machine::{Crash, CrashKind, Interrupts, Machine, Mailbox, Wake};
 pub use overlap::Overlap;
 pub use remoteproc::{AutoBoot, DETACH_LIMIT, Remoteproc, SHUTDOWN_LIMIT};
 pub use resources::{

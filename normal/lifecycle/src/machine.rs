@@ -83,6 +83,28 @@ pub struct Crash {
     pub reason: String,
 }
 
+/// Interrupts of one processor, as the application processor takes them or leaves them pending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Interrupts {
+    /// A signal of the firmware, or one of ours that it took.
+    pub mailbox: bool,
+    /// A crash, by a watchdog or another report of the hardware.
+    pub crash: bool,
+}
+
+impl Interrupts {
+    /// Neither.
+    pub const NONE: Interrupts = Interrupts { mailbox: false, crash: false };
+    /// Both.
+    pub const ALL: Interrupts = Interrupts { mailbox: true, crash: true };
+}
+
+impl Default for Interrupts {
+    fn default() -> Self {
+        Interrupts::NONE
+    }
+}
+
 /// Why waiting ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wake {
@@ -114,6 +136,10 @@ pub trait Machine: Memory {
     /// Waits for a mailbox or a crash, at most for `limit`. A signal that is pending already ends the wait at once. Virtual
     /// time goes on while waiting, and only then.
     fn wait(&mut self, limit: Duration) -> Wake;
+
+    /// Which interrupts end a wait from now on; at first all do. The others stay pending where they are raised, and the firmware
+    /// sees that nobody takes them.
+    fn listen(&mut self, to: Interrupts);
 
     /// Time since some fixed moment; never goes back.
     fn now(&self) -> Duration;

@@ -63,6 +63,8 @@ pub struct Remoteproc<L: Loader, M: Machine> {
     before_sleep: State,
     /// Requests that ran out of time and that no firmware has taken since.
     stale: Vec<Mailbox>,
+    /// This run was asked to come to rest: asked again, firmware at rest would not answer.
+    asked: bool,
 }
 
 impl<L: Loader, M: Machine> Remoteproc<L, M> {
@@ -83,6 +85,7 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
             supply: Supply::default(),
             before_sleep: State::Running,
             stale: Vec::new(),
+            asked: false,
         }
     }
 

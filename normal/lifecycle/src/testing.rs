@@ -14,7 +14,7 @@ use rproc_rpmsg::name_service::{Change, Name};
 use rproc_rpmsg::remote::{self, Remote};
 use rproc_rpmsg::{ReceiveError, Ring, SendError};
 
-use crate::{Crash, Description, Loader, Machine, Mailbox, MemoryRegion, TableLocation, Wake};
+use crate::{Crash, Description, Interrupts, Loader, Machine, Mailbox, MemoryRegion, TableLocation, Wake};
 
 /// The shared memory of the STM32MP25 EV1.
 pub(crate) const SHARED: Range<u64> = 0x8120_0000..0x8130_0000;
@@ -107,6 +107,8 @@ pub(crate) struct Board {
     to_firmware: RefCell<BTreeSet<Mailbox>>,
     to_host: RefCell<BTreeSet<Mailbox>>,
     now: Cell<Duration>,
+    /// What ends a wait.
+    heard: Cell<Interrupts>,
     running: Cell<bool>,
     /// The firmware takes shutdown and detach signals.
     pub(crate) polite: Cell<bool>,
@@ -142,6 +144,7 @@ impl Board {
             to_firmware: RefCell::default(),
             to_host: RefCell::default(),
             now: Cell::default(),
+            heard: Cell::new(Interrupts::ALL),
             running: Cell::new(false),
             polite: Cell::new(true),
             awake: Cell::new(true),
@@ -310,17 +313,18 @@ impl Machine for FakeMachine {
     }
     fn wait(&mut self, limit: Duration) -> Wake {
         let board = Rc::clone(&self.board);
-        if let Some(crash) = board.crash.borrow_mut().take() {
+        let heard = board.heard.get();
+        if let Some(crash) = board.crash.borrow_mut().take_if(|_| heard.crash) {
             return Wake::Crash(crash);
         }
         let end = board.now.get() + limit;
         let before = board.to_firmware.borrow().len();
         loop {
-            let pending = board.to_host.borrow().first().copied();
+            let pending = board.to_host.borrow().first().copied().filter(|_| heard.mailbox);
             if let Some(mailbox) = pending {
                 return Wake::Mailbox(mailbox);
             }
-            if board.to_firmware.borrow().len() < before {
+            if heard.mailbox && board.to_firmware.borrow().len() < before {
                 return Wake::Mailbox(Mailbox::Queue1);
             }
             if board.now.get() >= end {
@@ -330,10 +334,14 @@ impl Machine for FakeMachine {
             let at = board.now.get();
             board.turn(&mut self.ram);
             // An idle processor costs no turns: time jumps.
-            if board.now.get() == at || board.now.get() > at && board.to_host.borrow().is_empty() {
+            let signalled = heard.mailbox && !board.to_host.borrow().is_empty();
+            if board.now.get() == at || board.now.get() > at && !signalled {
                 board.now.set((board.now.get() + limit / 16).min(end));
             }
         }
+    }
+    fn listen(&mut self, to: Interrupts) {
+        self.board.heard.set(to);
     }
     fn now(&self) -> Duration {
         self.board.now.get()

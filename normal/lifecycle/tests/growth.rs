@@ -9,8 +9,8 @@ use std::time::Duration;
 
 // The simulated board of the unit tests names these by `crate::`.
 use rproc_lifecycle::{
-    Crash, CrashKind, Description, Event, Loader, Machine, Mailbox, MemoryRegion, Remoteproc, State,
-    TableLocation, Wake,
+    Crash, CrashKind, Description, Event, Interrupts, Loader, Machine, Mailbox, MemoryRegion, Remoteproc,
+    State, TableLocation, Wake,
 };
 
 #[path = "../src/testing.rs"]

@@ -102,18 +102,39 @@ pub fn place_in_windows<H: Hardware + ?Sized, D: Sha256, M: SharedMemory>(
 
 /// Makes the bits of `mask` in a register those of `value`, and refuses to go on when they do not read back.
 ///
-/// A register that has them already is left alone: read back it was.
+/// A register that has them already is left alone when two reads say so: one that is read wrong once would stay as it was.
 pub fn write_checked<H: Hardware>(
     hardware: &mut H,
     address: u64,
     mask: u32,
     value: u32,
 ) -> Result<(), Refusal> {
+    write_keeping(hardware, address, mask, value, !mask)
+}
+
+/// As [`write_checked`], for a register whose other bits are locks: they are written zero, which unlocks nothing, so that one
+/// that is read wrong locks nothing.
+pub(crate) fn write_alone<H: Hardware>(
+    hardware: &mut H,
+    address: u64,
+    mask: u32,
+    value: u32,
+) -> Result<(), Refusal> {
+    write_keeping(hardware, address, mask, value, 0)
+}
+
+fn write_keeping<H: Hardware>(
+    hardware: &mut H,
+    address: u64,
+    mask: u32,
+    value: u32,
+    keep: u32,
+) -> Result<(), Refusal> {
     let old = hardware.read32(address).map_err(register_refusal)?;
-    if old & mask == value & mask {
+    if old & mask == value & mask && hardware.read32(address).map_err(register_refusal)? == old {
         return Ok(());
     }
-    hardware.write32(address, old & !mask | value & mask).map_err(register_refusal)?;
+    hardware.write32(address, old & keep | value & mask).map_err(register_refusal)?;
     let now = hardware.read32(address).map_err(register_refusal)?;
     if now & mask == value & mask {
         Ok(())
@@ -123,6 +144,18 @@ pub fn write_checked<H: Hardware>(
             .found(Fact::Address(u64::from(now & mask)))
             .at(Place::Register { address }))
     }
+}
+
+/// As [`write_checked`], for a register that decides whether a processor runs: it is left alone only when two reads agree that it has
+/// the bits already, so that one wrong read does not let a processor run on, or keep it from running.
+pub(crate) fn write_sure<H: Hardware>(
+    hardware: &mut H,
+    address: u64,
+    mask: u32,
+    value: u32,
+) -> Result<(), Refusal> {
+    write_checked(hardware, address, mask, value)?;
+    write_checked(hardware, address, mask, value)
 }
 
 /// Reads a register, at most `patience` times, until its bits of `mask` are `value`; else the write to `written` had no
@@ -156,4 +189,55 @@ pub(crate) fn register_refusal(error: AccessError) -> Refusal {
 /// The refusal for memory that the bus would not let us reach.
 pub(crate) fn memory_refusal(error: AccessError) -> Refusal {
     Refusal::new(Reason::MemoryAccess).found(Fact::Range { start: error.address, size: error.size })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One register, one read of which is wrong.
+    struct OneWrongRead {
+        value: u32,
+        reads: usize,
+        wrong: usize,
+    }
+
+    impl Hardware for OneWrongRead {
+        fn read32(&mut self, _: u64) -> Result<u32, AccessError> {
+            self.reads += 1;
+            Ok(if self.reads - 1 == self.wrong { !self.value } else { self.value })
+        }
+
+        fn write32(&mut self, _: u64, value: u32) -> Result<(), AccessError> {
+            self.value = value;
+            Ok(())
+        }
+
+        fn read_memory(&mut self, address: u64, _: &mut [u8]) -> Result<(), AccessError> {
+            Err(AccessError { address, size: 0 })
+        }
+
+        fn write_memory(&mut self, address: u64, _: &[u8]) -> Result<(), AccessError> {
+            Err(AccessError { address, size: 0 })
+        }
+
+        fn fill_memory(&mut self, address: u64, size: u64, _: u8) -> Result<(), AccessError> {
+            Err(AccessError { address, size })
+        }
+    }
+
+    #[test]
+    fn a_register_that_is_read_wrong_once_is_written_or_refused() {
+        for (before, wanted) in [(0, 1), (1, 0), (1, 1), (0, 0)] {
+            for wrong in 0..8 {
+                let mut hardware = OneWrongRead { value: before, reads: 0, wrong };
+                if write_sure(&mut hardware, 0, 1, wanted).is_ok() {
+                    assert_eq!(hardware.value & 1, wanted, "{before} to {wanted}, read {wrong} wrong");
+                }
+                let mut hardware = OneWrongRead { value: before, reads: 0, wrong };
+                let _ = write_alone(&mut hardware, 0, 1, wanted);
+                assert_eq!(hardware.value & !1, 0, "{before} to {wanted}, read {wrong} wrong: a lock is set");
+            }
+        }
+    }
 }

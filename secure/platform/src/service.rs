@@ -3,7 +3,8 @@
 use rproc_abi::platform::{Answer, Command, FORMAT_ELF, KeyInfo, PROTECTION_HASH_TABLE, Request};
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_abi::{
-    BadRequest, Completion, OutOfRange, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult,
+    BadRequest, Completion, OutOfRange, Params, Placement, PlatformTlvs, ProcessorId, PtaMemory, Refusal,
+    SharedMemory, TeeResult,
 };
 use rproc_image::{Sha256, TlvKind};
 
@@ -16,6 +17,8 @@ use crate::{
 
 /// The most bytes of key information (PKEYINFO) that are copied to be looked at.
 const KEY_INFO_LIMIT: usize = 256;
+/// The most bytes of platform TLVs that are copied to be looked at.
+const TLVS_LIMIT: usize = 64;
 
 /// The platform service of one SoC.
 pub struct PlatformService<H, S, K, C, O> {
@@ -126,12 +129,8 @@ where
             }
             Command::PlatformTlv { kind, value } => {
                 self.expect_held(id)?;
-                let mut bytes = [0; 64];
-                let room = bytes
-                    .get_mut(..value.size())
-                    .ok_or_else(|| shared_refusal(OutOfRange { offset: 0, len: value.size(), size: 64 }))?;
-                value.read(0, room).map_err(shared_refusal)?;
-                driver(&mut self.soc, id)?.platform_tlv(kind, room)?;
+                let mut room = [0; TLVS_LIMIT];
+                driver(&mut self.soc, id)?.platform_tlv(kind, copied(&value, &mut room)?)?;
                 Answer::Done
             }
             Command::SocName { mut buffer } => put(&mut buffer, self.soc.name().as_bytes())?,
@@ -146,6 +145,11 @@ where
                     Some(region) => Answer::Region { address: region.device, size: region.size },
                     None => return Err(Failure::Short(Short::NoItem)),
                 }
+            }
+            Command::LoadSegments { container, placements, tlvs } => {
+                self.platform_tlvs(id, &tlvs)?;
+                self.load_segments::<D, M>(id, &container, &placements)?;
+                Answer::Done
             }
             // Answered before.
             Command::GetRefusal { .. } => Answer::Done,
@@ -232,7 +236,11 @@ where
         self.set_condition(id, Condition::Broken);
         let driver = driver(&mut self.soc, id)?;
         driver.hold(&mut self.hardware)?;
-        driver.close(&mut self.hardware)?;
+        if let Err(refusal) = driver.close(&mut self.hardware) {
+            // As in [`reclaim`].
+            let _ = wipe(driver, &mut self.hardware);
+            return Err(refusal);
+        }
         let size = wipe(driver, &mut self.hardware)?;
         for region in shared_regions(driver) {
             driver.share(&mut self.hardware, &region)?;
@@ -295,6 +303,78 @@ where
         Ok(())
     }
 
+    fn platform_tlvs<M: SharedMemory>(
+        &mut self,
+        id: ProcessorId,
+        tlvs: &PtaMemory<'_, M>,
+    ) -> Result<(), Refusal> {
+        self.expect_held(id)?;
+        let mut room = [0; TLVS_LIMIT];
+        let mut tlvs = PlatformTlvs::new(copied(tlvs, &mut room)?);
+        while !tlvs.is_empty() {
+            let (kind, value) = tlvs.take_next().ok_or(Refusal::new(Reason::BadTlv))?;
+            driver(&mut self.soc, id)?.platform_tlv(kind, value)?;
+        }
+        Ok(())
+    }
+
+    /// Places one segment after the other; a refusal without a place of its own gets the segment's.
+    fn load_segments<D: Sha256, M: SharedMemory>(
+        &mut self,
+        id: ProcessorId,
+        container: &PtaMemory<'_, M>,
+        placements: &PtaMemory<'_, M>,
+    ) -> Result<(), Refusal> {
+        let (size, each) = (placements.size(), Placement::ENCODED_SIZE);
+        let PtaMemory::Shared(container) = container else {
+            return Err(Refusal::new(Reason::BadRequest).expected("memory of the normal world"));
+        };
+        if !size.is_multiple_of(each) {
+            return Err(shared_refusal(OutOfRange { offset: size / each * each, len: each, size }));
+        }
+        for at in (0..size).step_by(each) {
+            let mut bytes = [0; Placement::ENCODED_SIZE];
+            placements.read(at, &mut bytes).map_err(shared_refusal)?;
+            let placement = Placement::decode(&bytes);
+            self.place::<D, M>(id, container, &placement).map_err(|refusal| match refusal.place {
+                Place::None => refusal.at(Place::Segment { image: placement.image, index: placement.index }),
+                _ => refusal,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn place<D: Sha256, M: SharedMemory>(
+        &mut self,
+        id: ProcessorId,
+        container: &M,
+        placement: &Placement,
+    ) -> Result<(), Refusal> {
+        let Placement { offset, address, file_size, memory_size, digest, .. } = *placement;
+        let outside = || {
+            let range =
+                OutOfRange { offset: offset as usize, len: file_size as usize, size: container.size() };
+            shared_refusal(range)
+        };
+        let (Ok(offset), Ok(len)) = (usize::try_from(offset), usize::try_from(file_size)) else {
+            return Err(outside());
+        };
+        if len > 0 {
+            let data = container.part(offset, len).map_err(shared_refusal)?;
+            self.load_segment::<D, M>(id, &PtaMemory::Shared(data), address, &digest)?;
+        }
+        match memory_size.checked_sub(file_size) {
+            None | Some(0) => Ok(()),
+            Some(rest) => {
+                let start = address.checked_add(file_size).ok_or_else(|| {
+                    Refusal::new(Reason::AddressOutsideRegions)
+                        .found(Fact::Range { start: address, size: memory_size })
+                })?;
+                self.set_memory(id, start, rest, 0)
+            }
+        }
+    }
+
     fn set_memory(&mut self, id: ProcessorId, address: u64, size: u64, byte: u8) -> Result<(), Refusal> {
         self.with_range(id, address, size, |hardware, physical| {
             hardware.fill_memory(physical, size, byte).map_err(memory_refusal)
@@ -323,9 +403,10 @@ where
         }
         let boot_address = driver.boot_address()?;
         if let Err(refusal) = driver.release(&mut self.hardware) {
-            // Half released is not released.
-            let reclaimed = driver.hold(&mut self.hardware).and_then(|()| driver.reclaim(&mut self.hardware));
-            if reclaimed.is_err() {
+            // Half released is not released. One that cannot be held any more does not come far without its memory.
+            let held = driver.hold(&mut self.hardware);
+            let reclaimed = reclaim(driver, &mut self.hardware);
+            if held.and(reclaimed).is_err() {
                 self.set_condition(id, Condition::Broken);
             }
             return Err(refusal);
@@ -341,7 +422,10 @@ where
         }
         let driver = driver(&mut self.soc, id)?;
         driver.hold(&mut self.hardware)?;
-        driver.reclaim(&mut self.hardware)?;
+        if let Err(refusal) = reclaim(driver, &mut self.hardware) {
+            self.set_condition(id, Condition::Broken);
+            return Err(refusal);
+        }
         self.set_condition(id, Condition::Stopped);
         self.observer.event(Event::Held { processor: id });
         Ok(())
@@ -420,15 +504,25 @@ fn distinct<H: Hardware>(driver: &dyn RemoteProcessor<H>) -> impl Iterator<Item 
     crate::region::distinct(driver.regions(), |physical| driver.canonical(physical))
 }
 
-/// Zeroes all regions, and says how many bytes that were.
+/// Takes a processor's memory back; what is not known to be closed then is at least not there to be read.
+fn reclaim<H: Hardware>(driver: &mut dyn RemoteProcessor<H>, hardware: &mut H) -> Result<(), Refusal> {
+    let reclaimed = driver.reclaim(hardware);
+    if reclaimed.is_err() {
+        // The first refusal counts.
+        let _ = wipe(driver, hardware);
+    }
+    reclaimed
+}
+
+/// Zeroes all regions, and says how many bytes that were. One that cannot be reached keeps none of the others from it.
 fn wipe<H: Hardware>(driver: &dyn RemoteProcessor<H>, hardware: &mut H) -> Result<u64, Refusal> {
-    let mut total = 0;
+    let mut total = Ok(0);
     for region in distinct(driver) {
         let start = driver.canonical(region.physical);
-        hardware.fill_memory(start, region.size, 0).map_err(memory_refusal)?;
-        total += region.size;
+        let filled = hardware.fill_memory(start, region.size, 0).map_err(memory_refusal);
+        total = total.and_then(|total| filled.map(|()| total + region.size));
     }
-    Ok(total)
+    total
 }
 
 fn copy<'a, M: SharedMemory>(memory: &PtaMemory<'_, M>, room: &'a mut [u8]) -> Result<&'a [u8], Refusal> {
@@ -488,6 +582,14 @@ fn place_refusal(error: PlaceError) -> Refusal {
         PlaceError::Memory(error) => memory_refusal(error),
         PlaceError::Buffer(error) => shared_refusal(error),
     }
+}
+
+/// A copy of memory that fits.
+fn copied<'r, M: SharedMemory>(memory: &PtaMemory<'_, M>, room: &'r mut [u8]) -> Result<&'r [u8], Refusal> {
+    let (len, size) = (memory.size(), room.len());
+    let room = room.get_mut(..len).ok_or_else(|| shared_refusal(OutOfRange { offset: 0, len, size }))?;
+    memory.read(0, room).map_err(shared_refusal)?;
+    Ok(room)
 }
 
 fn shared_refusal(error: OutOfRange) -> Refusal {

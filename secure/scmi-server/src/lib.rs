@@ -19,7 +19,7 @@ pub mod stm32mp15;
 pub mod stm32mp25;
 
 pub use access::{Agent, Resource, Rights};
-pub use registers::{Bit, Clock, Gate, Line, Power, RegisterSoc, Reset, Tables};
+pub use registers::{Bit, Cause, Clock, Gate, Line, Power, RegisterSoc, Reset, Tables};
 pub use server::Server;
 pub use service::ScmiService;
 pub use soc::{Clocks, PowerDomains, Resets};

@@ -60,7 +60,16 @@ pub enum Line {
     /// A bit that is 1 in reset.
     ActiveHigh(Bit),
     /// A bit that starts a reset and clears itself when the reset is over, so that there is nothing to undo.
-    Pulse(Bit),
+    Pulse(Bit, Option<Cause>),
+}
+
+/// What remembers that a reset has happened, which a bit that clears itself does not prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// The bit that the reset sets.
+    pub bit: Bit,
+    /// The register in which a 1 in its place clears it.
+    pub clear: u64,
 }
 
 /// A reset domain.
@@ -115,6 +124,11 @@ impl<H: Hardware> RegisterSoc<H> {
     /// Why the hardware last did not do what it was told; an SCMI status cannot say it.
     pub const fn refusal(&self) -> Option<Refusal> {
         self.refusal
+    }
+
+    /// The same, told once.
+    pub const fn take_refusal(&mut self) -> Option<Refusal> {
+        self.refusal.take()
     }
 
     fn find_clock(&self, id: u32) -> Result<&'static Clock, Status> {
@@ -241,8 +255,15 @@ impl<H: Hardware> Resets for RegisterSoc<H> {
         match self.find_reset(domain)?.line {
             Line::ActiveLow(bit) => self.set(bit, false),
             Line::ActiveHigh(bit) => self.set(bit, true),
-            Line::Pulse(bit) => {
+            Line::Pulse(bit, cause) => {
+                if let Some(Cause { bit, clear }) = cause {
+                    self.write(clear, bit.mask())?;
+                    self.wait(bit, false, clear)?;
+                }
                 self.write(bit.register, bit.mask())?;
+                if let Some(cause) = cause {
+                    self.wait(cause.bit, true, bit.register)?;
+                }
                 self.wait(bit, false, bit.register)
             }
         }
@@ -252,7 +273,7 @@ impl<H: Hardware> Resets for RegisterSoc<H> {
         match self.find_reset(domain)?.line {
             Line::ActiveLow(bit) => self.set(bit, true),
             Line::ActiveHigh(bit) => self.set(bit, false),
-            Line::Pulse(_) => Ok(()),
+            Line::Pulse(..) => Ok(()),
         }
     }
 }

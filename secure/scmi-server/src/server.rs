@@ -36,6 +36,11 @@ impl<S: Clocks + Resets + PowerDomains, R: Rights> Server<S, R> {
         &self.soc
     }
 
+    /// The SoC, for what no message asks of it.
+    pub const fn soc_mut(&mut self) -> &mut S {
+        &mut self.soc
+    }
+
     /// Answers a message of the agent on this channel. Only bytes without a header have no answer.
     pub fn handle(&mut self, channel: u32, message: &[u8]) -> Result<Message, BadMessage> {
         let (header, payload) = Header::split(message)?;

@@ -22,6 +22,11 @@ impl<S: Clocks + Resets + PowerDomains, R: Rights> ScmiService<S, R> {
         &self.server
     }
 
+    /// The server, for what no message asks of it.
+    pub const fn server_mut(&mut self) -> &mut Server<S, R> {
+        &mut self.server
+    }
+
     /// The normal world's kernel may open it and nobody else.
     pub fn open_session(&self, client: Client) -> Result<(), TeeResult> {
         if client.login == Login::ReeKernel { Ok(()) } else { Err(TeeResult::ACCESS_DENIED) }

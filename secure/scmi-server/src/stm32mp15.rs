@@ -2,7 +2,7 @@
 
 use rproc_abi::ProcessorId;
 
-use crate::{Bit, Clock, Gate, Line, Reset, Tables};
+use crate::{Bit, Cause, Clock, Gate, Line, Reset, Tables};
 
 const RCC: u64 = 0x5000_0000;
 const AHB5_ENABLE_SET: u64 = RCC + 0x210;
@@ -21,8 +21,15 @@ const fn ahb5(id: u32, name: &'static str, bit: u8) -> Clock {
 pub static TABLES: Tables = Tables {
     clocks: &[ahb5(11, "gpioz", 0), ahb5(16, "rng1", 6)],
     resets: &[
-        // RCC_MP_GRSTCSETR, MCURST.
-        Reset { id: MCU, name: "mcu", line: Line::Pulse(Bit { register: RCC + 0x404, bit: 1 }) },
+        // RCC_MP_GRSTCSETR, MCURST, and RCC_MC_RSTSCLRR, MCURSTF.
+        Reset {
+            id: MCU,
+            name: "mcu",
+            line: Line::Pulse(
+                Bit { register: RCC + 0x404, bit: 1 },
+                Some(Cause { bit: Bit { register: RCC + 0xc00, bit: 5 }, clear: RCC + 0xc00 }),
+            ),
+        },
         // RCC_MP_GCR, BOOT_MCU.
         Reset {
             id: MCU_HOLD_BOOT,

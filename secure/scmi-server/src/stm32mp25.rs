@@ -5,7 +5,7 @@
 
 use rproc_abi::ProcessorId;
 
-use crate::{Bit, Clock, Gate, Line, Power, Reset, Tables};
+use crate::{Bit, Cause, Clock, Gate, Line, Power, Reset, Tables};
 
 const RCC: u64 = 0x4420_0000;
 const HIGH_SPEED: u64 = 400_000_000;
@@ -89,8 +89,16 @@ pub static TABLES: Tables = Tables {
     ],
     resets: &[
         // RCC_C1RSTCSETR, RCC_C2RSTCSETR, and RCC_CPUBOOTCR, whose bits let the processors boot.
-        Reset { id: C1_R, name: "c1", line: Line::Pulse(Bit { register: RCC + 0x404, bit: 0 }) },
-        Reset { id: C2_R, name: "c2", line: Line::Pulse(Bit { register: RCC + 0x40c, bit: 0 }) },
+        Reset { id: C1_R, name: "c1", line: Line::Pulse(Bit { register: RCC + 0x404, bit: 0 }, None) },
+        // RCC_C2RSTCSETR, C2RST, and in RCC_C2RSTSSETR and RCC_C2RSTSCLRR its cause.
+        Reset {
+            id: C2_R,
+            name: "c2",
+            line: Line::Pulse(
+                Bit { register: RCC + 0x40c, bit: 0 },
+                Some(Cause { bit: Bit { register: RCC + 0x424, bit: 14 }, clear: RCC + 0x428 }),
+            ),
+        },
         Reset {
             id: C1_HOLD_BOOT,
             name: "c1_holdboot",

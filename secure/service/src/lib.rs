@@ -20,6 +20,7 @@ mod platform;
 mod policy;
 mod resource_table;
 mod room;
+mod said;
 mod service;
 
 pub use access::Access;

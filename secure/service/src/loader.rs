@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_abi::service::TableLocation;
-use rproc_abi::{Refusal, SharedMemory};
+use rproc_abi::{Placement, PlatformTlvs, Refusal, SharedMemory};
 use rproc_image::{Authenticated, Image, Sha256, TlvKind};
 
 use crate::container::{MetadataCopy, shared_refusal};
@@ -21,17 +21,17 @@ pub(crate) struct LoadedFirmware {
     pub(crate) resource_table: Option<TableLocation>,
     /// The image's security counter, to be remembered once it runs.
     pub(crate) security_counter: u32,
+    /// What the image leaves open.
+    pub(crate) unbound: Unbound,
 }
 
-/// Loads the container. On failure the platform has wiped whatever was written.
+/// Loads the container into a processor's memory that holds nothing. On failure the platform has wiped whatever was written.
 pub(crate) fn load<M: SharedMemory, H: Sha256, P: PlatformClient>(
     shared: &M,
     policy: Policy,
     platform: &mut Platform<'_, P>,
     observer: &mut impl Observer,
 ) -> Result<LoadedFirmware, Refusal> {
-    // What an earlier run left, for a dump, ends here.
-    platform.release()?;
     let loaded = authenticate_and_place::<M, H, P>(shared, policy, platform, observer);
     if loaded.is_err() {
         // The first reason counts; a platform that cannot wipe keeps the memory closed.
@@ -48,37 +48,42 @@ fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
 ) -> Result<LoadedFirmware, Refusal> {
     let copy = MetadataCopy::take(shared)?;
     let image = copy.authenticate::<H, P>(platform)?;
-    let security_counter = check_binding(&image, policy, platform, observer)?;
+    let (security_counter, unbound) = check_binding(&image, policy, platform, observer)?;
     let images = room::collect(image.images())?;
     let heads = take_heads::<M, H>(&image, &images, shared)?;
     let plan = LoadPlan::make(&heads, platform)?;
     check_boot_address(&image, &plan)?;
-    for tlv in image.platform_tlvs() {
-        if tlv.kind == TlvKind::BOOT_ADDRESS || tlv.kind == TlvKind::BOOT_SECURE {
-            platform.platform_tlv(tlv.kind.0, tlv.value)?;
+    let boot_tlvs = || {
+        image.platform_tlvs().filter(|tlv| [TlvKind::BOOT_ADDRESS, TlvKind::BOOT_SECURE].contains(&tlv.kind))
+    };
+    let mut encoded_tlvs = Vec::new();
+    for tlv in boot_tlvs() {
+        for byte in PlatformTlvs::head(tlv.kind.0, tlv.value.len() as u32).iter().chain(tlv.value) {
+            room::push(&mut encoded_tlvs, *byte)?;
         }
     }
-    for segment in plan.segments() {
-        let data =
-            shared.part(segment.offset as usize, segment.file_size as usize).map_err(shared_refusal)?;
-        if segment.file_size > 0 {
-            platform
-                .load_segment(data, segment.address, &segment.digest)
-                .map_err(|refusal| within(segment, refusal))?;
+    // They are told in the first call, before the first byte.
+    let mut untold = Some(&encoded_tlvs[..]);
+    for segments in plan.segments().chunks(BATCH) {
+        let tlvs = untold.take();
+        if !place_together(segments, tlvs.unwrap_or_default(), shared, platform)? {
+            for tlv in boot_tlvs().filter(|_| tlvs.is_some()) {
+                platform.platform_tlv(tlv.kind.0, tlv.value)?;
+            }
+            for segment in segments {
+                place_alone(segment, shared, platform).map_err(|refusal| within(segment, refusal))?;
+            }
         }
-        if segment.memory_size > segment.file_size {
-            platform
-                .zero(segment.address + segment.file_size, segment.memory_size - segment.file_size)
-                .map_err(|refusal| within(segment, refusal))?;
+        for segment in segments {
+            observer.event(Event::SegmentLoaded {
+                processor: platform.processor,
+                image: segment.image,
+                index: segment.index,
+                address: segment.address,
+                file_size: segment.file_size,
+                memory_size: segment.memory_size,
+            });
         }
-        observer.event(Event::SegmentLoaded {
-            processor: platform.processor,
-            image: segment.image,
-            index: segment.index,
-            address: segment.address,
-            file_size: segment.file_size,
-            memory_size: segment.memory_size,
-        });
     }
     let table = resource_table::find(&image, &plan, platform)?;
     observer.event(Event::Loaded {
@@ -86,7 +91,43 @@ fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
         resource_table: table.location,
         derived: table.derived,
     });
-    Ok(LoadedFirmware { resource_table: table.location, security_counter })
+    Ok(LoadedFirmware { resource_table: table.location, security_counter, unbound })
+}
+
+/// Segments of one call to the platform; more would only need more of a small stack.
+const BATCH: usize = 8;
+
+/// Places at most [`BATCH`] segments in one call; false where the platform does not know how, as upstream's.
+fn place_together<M: SharedMemory, P: PlatformClient>(
+    segments: &[PlannedSegment],
+    tlvs: &[u8],
+    shared: &M,
+    platform: &mut Platform<'_, P>,
+) -> Result<bool, Refusal> {
+    let mut placements = [0; BATCH * Placement::ENCODED_SIZE];
+    let mut used = 0;
+    for (room, segment) in placements.chunks_exact_mut(Placement::ENCODED_SIZE).zip(segments) {
+        room.copy_from_slice(&segment.placement().encode());
+        used += Placement::ENCODED_SIZE;
+    }
+    let container = shared.part(0, shared.size()).map_err(shared_refusal)?;
+    platform.load_segments(container, placements.get(..used).unwrap_or_default(), tlvs)
+}
+
+fn place_alone<M: SharedMemory, P: PlatformClient>(
+    segment: &PlannedSegment,
+    shared: &M,
+    platform: &mut Platform<'_, P>,
+) -> Result<(), Refusal> {
+    if segment.file_size > 0 {
+        let data =
+            shared.part(segment.offset as usize, segment.file_size as usize).map_err(shared_refusal)?;
+        platform.load_segment(data, segment.address, &segment.digest)?;
+    }
+    match segment.memory_size.saturating_sub(segment.file_size) {
+        0 => Ok(()),
+        rest => platform.zero(segment.address + segment.file_size, rest),
+    }
 }
 
 /// A refusal that does not say where it is, a register for one, is about this segment.
@@ -103,7 +144,7 @@ fn check_binding<P: PlatformClient>(
     policy: Policy,
     platform: &mut Platform<'_, P>,
     observer: &mut impl Observer,
-) -> Result<u32, Refusal> {
+) -> Result<(u32, Unbound), Refusal> {
     let target = image.target();
     let counter = image.security_counter();
     let unbound = Unbound {
@@ -146,8 +187,7 @@ fn check_binding<P: PlatformClient>(
                 .found(name(target.processor))
                 .at(at));
         }
-        let mut room = [0; 32];
-        match platform.soc_name(&mut room)? {
+        match platform.soc_name()? {
             Some(soc) if soc == target.soc() => {}
             Some(soc) => {
                 return Err(Refusal::new(Reason::WrongSoc).expected(soc).found(target.soc()).at(at));
@@ -165,7 +205,7 @@ fn check_binding<P: PlatformClient>(
             .found(Fact::Number(u64::from(counter)))
             .at(Place::Tlv { kind: TlvKind::SECURITY_COUNTER.0 }));
     }
-    Ok(counter)
+    Ok((counter, unbound))
 }
 
 fn take_heads<'a, M: SharedMemory, H: Sha256>(

@@ -65,6 +65,10 @@ pub enum Event<'a> {
     Started {
         /// Which processor.
         processor: ProcessorId,
+        /// The security counter of what it runs; 0 where the image has none.
+        security_counter: u32,
+        /// What its image leaves open.
+        unbound: Unbound,
     },
     /// The processor was stopped.
     Stopped {
@@ -113,7 +117,10 @@ impl fmt::Display for Event<'_> {
             Event::Loaded { processor, resource_table: None, .. } => {
                 write!(f, "{processor}: loaded, no resource table")
             }
-            Event::Started { processor } => write!(f, "{processor}: started"),
+            Event::Started { processor, security_counter, unbound } => {
+                write!(f, "{processor}: started, counter {security_counter}")?;
+                unbound.fmt(f)
+            }
             Event::Stopped { processor } => write!(f, "{processor}: stopped"),
             Event::Released { processor } => write!(f, "{processor}: released"),
             Event::Refused { processor, refusal } => {
@@ -181,6 +188,8 @@ mod tests {
             event.to_string(),
             "m33: authentic, ECDSA P-256 with SHA-256, counter 7; not bound: target, resource table"
         );
+        let event = Event::Started { processor, security_counter: 7, unbound };
+        assert_eq!(event.to_string(), "m33: started, counter 7; not bound: target, resource table");
         let table = Some(TableLocation { address: 0x8010_0000, size: 16 });
         let event = Event::Loaded { processor, resource_table: table, derived: true };
         assert_eq!(event.to_string(), "m33: loaded, resource table found at 0x80100000, 16 bytes");

@@ -2,8 +2,8 @@
 
 use alloc::vec::Vec;
 
-use rproc_abi::Refusal;
 use rproc_abi::refusal::{Fact, Place, Reason};
+use rproc_abi::{Placement, Refusal};
 use rproc_image::Image;
 
 use crate::elf_metadata::ElfHead;
@@ -34,6 +34,19 @@ pub(crate) struct PlannedSegment {
 impl PlannedSegment {
     pub(crate) fn place(&self) -> Place {
         Place::Segment { image: self.image, index: self.index }
+    }
+
+    /// The segment as the platform is told to place it.
+    pub(crate) fn placement(&self) -> Placement {
+        Placement {
+            image: self.image,
+            index: self.index,
+            offset: self.offset,
+            address: self.address,
+            file_size: self.file_size,
+            memory_size: self.memory_size,
+            digest: self.digest,
+        }
     }
 
     fn memory(&self) -> Fact {

@@ -1,10 +1,13 @@
 //! The service's view of the platform service: typed calls, over whatever way a port has to reach it.
 
+use alloc::vec::Vec;
+
 use rproc_abi::platform::{Answer, Command, KeyInfo, Request};
 use rproc_abi::refusal::{Fact, Reason};
 use rproc_abi::{Completion, OutOfRange, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult};
 
-use crate::room::zeroed;
+use crate::room::{push, zeroed};
+use crate::said::{Connection, KnownRegion, Said};
 
 /// A way to call the platform service.
 pub trait PlatformClient {
@@ -40,12 +43,14 @@ impl SharedMemory for Nothing {
 /// The platform service, for one processor.
 pub(crate) struct Platform<'p, P> {
     client: &'p mut P,
+    said: &'p mut Said,
     pub(crate) processor: ProcessorId,
 }
 
 impl<'p, P: PlatformClient> Platform<'p, P> {
-    pub(crate) fn new(client: &'p mut P, processor: ProcessorId) -> Self {
-        Self { client, processor }
+    pub(crate) fn new(connection: &'p mut Connection<P>, processor: ProcessorId) -> Self {
+        let Connection { client, said } = connection;
+        Self { client, said, processor }
     }
 
     fn call<M: SharedMemory>(&mut self, command: Command<PtaMemory<'_, M>>) -> Result<Answer, Refusal> {
@@ -153,6 +158,35 @@ impl<'p, P: PlatformClient> Platform<'p, P> {
     }
 
     pub(crate) fn translate(&mut self, address: u64, size: u64) -> Result<u64, Refusal> {
+        if let Some(physical) = self.said.physical(self.processor, address, size) {
+            return Ok(physical);
+        }
+        let physical = self.ask_to_translate(address, size)?;
+        self.learn_regions()?;
+        Ok(physical)
+    }
+
+    /// Asks for the regions and where they are, once; none of a platform that does not tell them, as upstream's.
+    fn learn_regions(&mut self) -> Result<(), Refusal> {
+        if self.said.regions_known(self.processor) {
+            return Ok(());
+        }
+        let mut regions = Vec::new();
+        loop {
+            match self.region(regions.len() as u32) {
+                Ok(Some((address, size))) => {
+                    let physical = self.ask_to_translate(address, size)?;
+                    push(&mut regions, KnownRegion { address, size, physical })?;
+                }
+                Ok(None) => break,
+                Err(refusal) if refusal.reason == Reason::BadRequest => break,
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        self.said.learn_regions(self.processor, regions)
+    }
+
+    fn ask_to_translate(&mut self, address: u64, size: u64) -> Result<u64, Refusal> {
         match self.plain(Command::Translate { address, size })? {
             Answer::Physical(physical) => Ok(physical),
             _ => Err(Refusal::new(Reason::PlatformFailed)),
@@ -187,25 +221,54 @@ impl<'p, P: PlatformClient> Platform<'p, P> {
         optional(self.plain(Command::PlatformTlv { kind, value: PtaMemory::Private(value) })).map(drop)
     }
 
-    /// The SoC's name into `room`; `None` where the platform does not tell.
-    pub(crate) fn soc_name<'r>(&mut self, room: &'r mut [u8; 32]) -> Result<Option<&'r str>, Refusal> {
-        let buffer = PtaMemory::PrivateMut(&mut room[..]);
-        let Some(answer) = optional(self.plain(Command::SocName { buffer }))? else { return Ok(None) };
-        let Answer::Size(size) = answer else { return Err(Refusal::new(Reason::PlatformFailed)) };
-        Ok(room.get(..size).and_then(|name| core::str::from_utf8(name).ok()))
+    /// The SoC's name, asked for once; `None` where the platform does not tell.
+    pub(crate) fn soc_name(&mut self) -> Result<Option<&str>, Refusal> {
+        if self.said.soc_name.is_none() {
+            let mut room = [0; 32];
+            let buffer = PtaMemory::PrivateMut(&mut room[..]);
+            let Some(answer) = optional(self.plain(Command::SocName { buffer }))? else { return Ok(None) };
+            let Answer::Size(size) = answer else { return Err(Refusal::new(Reason::PlatformFailed)) };
+            self.said.soc_name = Some((room, size));
+        }
+        let name = self.said.soc_name.as_ref().and_then(|(room, size)| room.get(..*size));
+        Ok(name.and_then(|name| core::str::from_utf8(name).ok()))
+    }
+
+    /// Copies parts of the container to device memory and keeps them only if their digests are right; false where the
+    /// platform takes one segment at a time, as upstream's.
+    pub(crate) fn load_segments<M: SharedMemory>(
+        &mut self,
+        container: M,
+        placements: &[u8],
+        tlvs: &[u8],
+    ) -> Result<bool, Refusal> {
+        let command = Command::LoadSegments {
+            container: PtaMemory::Shared(container),
+            placements: PtaMemory::Private(placements),
+            tlvs: PtaMemory::Private(tlvs),
+        };
+        Ok(optional(self.call(command))?.is_some())
     }
 
     /// The lowest counter that an image may have; `None` where the platform keeps none.
     pub(crate) fn security_counter(&mut self) -> Result<Option<u32>, Refusal> {
-        match optional(self.plain(Command::SecurityCounter))? {
-            None => Ok(None),
-            Some(Answer::Counter(counter)) => Ok(Some(counter)),
-            Some(_) => Err(Refusal::new(Reason::PlatformFailed)),
+        if let Some(counter) = self.said.counter(self.processor) {
+            return Ok(Some(counter));
         }
+        let counter = match optional(self.plain(Command::SecurityCounter))? {
+            None => return Ok(None),
+            Some(Answer::Counter(counter)) => counter,
+            Some(_) => return Err(Refusal::new(Reason::PlatformFailed)),
+        };
+        self.said.learn_counter(self.processor, counter)?;
+        Ok(Some(counter))
     }
 
     pub(crate) fn raise_security_counter(&mut self, value: u32) -> Result<(), Refusal> {
-        self.plain(Command::RaiseSecurityCounter { value }).map(drop)
+        // Whether it was raised before a failure is the platform's to say.
+        self.said.forget_counter(self.processor);
+        self.plain(Command::RaiseSecurityCounter { value })?;
+        self.said.learn_counter(self.processor, value)
     }
 
     /// The n-th range of device memory, address and size; `None` past the last.

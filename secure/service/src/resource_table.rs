@@ -3,7 +3,7 @@
 use rproc_abi::Refusal;
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_abi::service::TableLocation;
-use rproc_elf::resource_table::{ResourceTable, layout::HEADER_SIZE, probe};
+use rproc_elf::resource_table::{ResourceTable, probe};
 use rproc_image::{Authenticated, BoundResourceTable, TlvKind};
 
 use crate::limits;
@@ -96,22 +96,30 @@ fn search<P: PlatformClient>(
     platform: &mut Platform<'_, P>,
     found: &mut Option<(u64, u64)>,
 ) -> Result<(), Refusal> {
-    // More would crowd a small heap.
-    const STEP: u64 = 4096;
-    let mut window = zeroed((STEP + limits::RESOURCE_TABLE) as usize)?;
+    // Each window is a call to the platform; a larger one would crowd a small heap.
+    const WINDOW: usize = 2 * limits::RESOURCE_TABLE as usize;
+    let mut window = zeroed(WINDOW)?;
     let mut start = 0;
     while start < segment.file_size {
-        let len = (segment.file_size - start).min(STEP + limits::RESOURCE_TABLE) as usize;
+        let rest = segment.file_size - start;
+        let len = rest.min(WINDOW as u64) as usize;
+        let is_last = len as u64 == rest;
         let bytes = window.get_mut(..len).unwrap_or_default();
         if !read(platform, segment.address + start, bytes)? {
             // No table is better than one that nobody vouches for.
             return Ok(());
         }
-        for at in (0..len.min(STEP as usize)).step_by(4) {
-            let Some(candidate) = bytes.get(at..).filter(|rest| rest.len() >= HEADER_SIZE) else { break };
+        let mut looked_through = len;
+        for at in (0..len).step_by(4) {
+            let candidate = bytes.get(at..).unwrap_or_default();
             // Version 1 in the first word: all but a few words fail here.
             if candidate.first_chunk() != Some(&1u32.to_le_bytes()) {
                 continue;
+            }
+            if !is_last && len - at < limits::RESOURCE_TABLE as usize {
+                // What may be a table and go on beyond the window: the next one begins with it.
+                looked_through = at;
+                break;
             }
             let Some(size) = probe(candidate) else { continue };
             let place = (segment.address + start + at as u64, size as u64);
@@ -122,7 +130,7 @@ fn search<P: PlatformClient>(
                     .at(segment.place()));
             }
         }
-        start += STEP;
+        start += looked_through as u64;
     }
     Ok(())
 }

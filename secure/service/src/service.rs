@@ -13,6 +13,7 @@ use crate::loader::{self, LoadedFirmware};
 use crate::observer::{Event, Observer};
 use crate::platform::{Platform, PlatformClient};
 use crate::policy::Policy;
+use crate::said::Connection;
 
 /// The cryptography that the service itself needs; signatures are the platform's business, which has the keys.
 pub trait Crypto {
@@ -24,17 +25,27 @@ pub trait Crypto {
 enum State {
     /// This service has not touched it yet. Off, unless an earlier instance of the service ended while it ran.
     Untouched,
-    /// Nothing is loaded; after a run the memory is kept for a dump until the next load or release.
-    Off { dump: bool },
+    /// Nothing is loaded.
+    Off(Remains),
     /// Authenticated and in place.
     Loaded(LoadedFirmware),
     /// Running.
     Started(LoadedFirmware),
 }
 
+/// What the memory of a processor that is off holds.
+enum Remains {
+    /// Nothing: the platform released it, and nothing was placed since.
+    Nothing,
+    /// What the last run left, kept for a dump until the next load or release.
+    Run,
+    /// What a load or start left that failed; the platform may not have been able to wipe it.
+    Failure,
+}
+
 /// The remoteproc service: one instance for every processor and every session.
 pub struct Service<P, C, O> {
-    platform: P,
+    platform: Connection<P>,
     access: Access,
     policy: Policy,
     observer: O,
@@ -50,7 +61,7 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     /// A service with every processor off.
     pub const fn new(platform: P, access: Access, policy: Policy, observer: O) -> Self {
         Self {
-            platform,
+            platform: Connection::new(platform),
             access,
             policy,
             observer,
@@ -129,18 +140,22 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
             State::Started(_) => return Err(Refusal::new(Reason::AlreadyStarted)),
             State::Loaded(_) => return Ok(Completion::DONE),
             State::Untouched => platform.check_held()?,
-            State::Off { .. } => {}
+            State::Off(_) => {}
         }
-        // A load that fails leaves nothing to dump either.
-        *state = State::Off { dump: false };
+        let empty = matches!(state, State::Off(Remains::Nothing));
+        // What an earlier run left, for a dump, ends here; a load that fails leaves nothing to dump either.
+        *state = State::Off(Remains::Failure);
+        if !empty {
+            platform.release()?;
+        }
         *state = State::Loaded(loader::load::<M, C::Sha256, P>(image, policy, &mut platform, observer)?);
         Ok(Completion::DONE)
     }
 
     fn start(&mut self, processor: ProcessorId) -> Result<Completion, Refusal> {
         let (mut platform, state, observer) = self.known(processor)?;
-        match core::mem::replace(state, State::Off { dump: false }) {
-            idle @ (State::Untouched | State::Off { .. }) => {
+        match core::mem::replace(state, State::Off(Remains::Failure)) {
+            idle @ (State::Untouched | State::Off(_)) => {
                 *state = idle;
                 return Err(Refusal::new(Reason::NotLoaded));
             }
@@ -152,16 +167,17 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
                     let _ = platform.release();
                     return Err(refusal);
                 }
-                let raised = raise(&mut platform, firmware.security_counter);
+                let LoadedFirmware { security_counter, unbound, .. } = firmware;
+                let raised = raise(&mut platform, security_counter);
                 *state = State::Started(firmware);
                 if let Err(refusal) = raised {
                     // It would run while an older image could still follow it.
                     platform.stop()?;
-                    *state = State::Off { dump: false };
+                    *state = State::Off(Remains::Failure);
                     let _ = platform.release();
                     return Err(refusal);
                 }
-                observer.event(Event::Started { processor });
+                observer.event(Event::Started { processor, security_counter, unbound });
             }
         }
         Ok(Completion::DONE)
@@ -172,11 +188,11 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
         match state {
             // What an earlier instance started must not be called off while it runs.
             State::Untouched => platform.hold()?,
-            State::Off { .. } => {}
+            State::Off(_) => {}
             State::Loaded(_) => return Err(Refusal::new(Reason::NotStarted)),
             State::Started(_) => {
                 platform.stop()?;
-                *state = State::Off { dump: true };
+                *state = State::Off(Remains::Run);
                 observer.event(Event::Stopped { processor });
             }
         }
@@ -191,7 +207,7 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
                 platform.check_not_running()?;
                 Err(Refusal::new(Reason::NotLoaded))
             }
-            State::Off { .. } => Err(Refusal::new(Reason::NotLoaded)),
+            State::Off(_) => Err(Refusal::new(Reason::NotLoaded)),
             State::Loaded(firmware) | State::Started(firmware) => {
                 Ok(Completion::with(firmware.resource_table.unwrap_or_default().outputs()))
             }
@@ -205,12 +221,12 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     ) -> Result<Completion, Refusal> {
         let (mut platform, state, _) = self.known(processor)?;
         match state {
-            State::Untouched | State::Off { dump: false } => {
+            State::Untouched | State::Off(Remains::Nothing | Remains::Failure) => {
                 return Err(Refusal::new(Reason::NotLoaded));
             }
             // The memory is the processor's alone while it runs.
             State::Started(_) => return Err(Refusal::new(Reason::AlreadyStarted)),
-            State::Off { dump: true } | State::Loaded(_) => {}
+            State::Off(Remains::Run) | State::Loaded(_) => {}
         }
         Ok(match coredump::write(buffer, &mut platform)? {
             Dump::Written(size) => Completion::with(buffer_outputs(size)),
@@ -225,10 +241,10 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
         match state {
             State::Started(_) => return Err(Refusal::new(Reason::AlreadyStarted)),
             State::Untouched => platform.hold()?,
-            State::Off { .. } | State::Loaded(_) => {}
+            State::Off(_) | State::Loaded(_) => {}
         }
         platform.release()?;
-        *state = State::Off { dump: false };
+        *state = State::Off(Remains::Nothing);
         observer.event(Event::Released { processor });
         Ok(Completion::DONE)
     }

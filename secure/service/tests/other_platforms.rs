@@ -363,3 +363,30 @@ fn a_service_that_was_restarted_neither_forgets_nor_loads_over_what_runs() {
     }
     assert!(Reason::StartedBefore.next_step().contains("release it first"));
 }
+
+#[test]
+fn memory_is_released_before_a_load_where_something_may_be_in_it() {
+    let (mut service, pta) = service(Policy::Compatible);
+    assert_eq!(load(&mut service, &sign(false)), TeeResult::SUCCESS);
+    let before = pta.0.borrow().released;
+    assert!(before > 0, "nobody knows what an earlier instance left");
+    let released = || pta.0.borrow().released - before;
+    let release = service::Request::ReleaseFirmware { processor: M4 };
+    assert_eq!(call(&mut service, release).result, TeeResult::SUCCESS);
+    assert_eq!(load(&mut service, &sign(false)), TeeResult::SUCCESS);
+    assert_eq!(released(), 1, "what was released is not released again");
+    assert_eq!(start(&mut service), TeeResult::SUCCESS);
+    let stop = service::Request::StopFirmware { processor: M4 };
+    assert_eq!(call(&mut service, stop).result, TeeResult::SUCCESS);
+    assert_eq!(load(&mut service, &sign(false)), TeeResult::SUCCESS);
+    assert_eq!(released(), 2, "what a run left ends");
+
+    // A load that fails and cannot wipe: the next one must begin with what this one could not do.
+    let release = service::Request::ReleaseFirmware { processor: M4 };
+    assert_eq!(call(&mut service, release).result, TeeResult::SUCCESS);
+    pta.0.borrow_mut().failing.extend([(7, TeeResult::ACCESS_DENIED), (9, TeeResult::GENERIC)]);
+    assert_eq!(load(&mut service, &sign(false)), TeeResult::ACCESS_DENIED);
+    pta.0.borrow_mut().failing.clear();
+    assert_eq!(load(&mut service, &sign(false)), TeeResult::SUCCESS);
+    assert_eq!(released(), 4);
+}

@@ -19,8 +19,10 @@ pub type Built = Vec<(&'static str, PathBuf)>;
 pub fn build_rust(repository: &Path, scratch: &Path, core: &CoreLibrary) -> Result<Built> {
     let mut built = Built::new();
     for chip in Chip::ALL {
-        build_for(chip, repository, scratch, core)?;
-        let release = scratch.join(chip.target()).join("release");
+        // Two chips with one target would write the same files.
+        let folder = chip.feature().map_or_else(|| scratch.to_path_buf(), |name| scratch.join(name));
+        build_for(chip, repository, &folder, core)?;
+        let release = folder.join(chip.target()).join("release");
         built.extend(chip.programs().map(|program| (program.name, release.join(program.binary))));
     }
     Ok(built)
@@ -33,6 +35,9 @@ fn build_for(chip: Chip, repository: &Path, scratch: &Path, core: &CoreLibrary) 
     cargo.args(["build", "--release", "--locked", "--target", target]);
     for program in chip.programs() {
         cargo.args(["--bin", program.binary]);
+    }
+    if let Some(feature) = chip.feature() {
+        cargo.arg("--features").arg(format!("rproc-runtime/{feature}"));
     }
     cargo.arg("--target-dir").arg(scratch);
     // No path of this machine may get into the files, and none may change a symbol's name (see the wrapper).

@@ -1,10 +1,12 @@
 //! The programs of the workspace in `firmware/`: which binary, for which chip, and what the file is called.
 
-/// A processor that firmware is built for. Each has a target of its own, by which the firmware's runtime knows it.
+/// A processor that firmware is built for. The firmware's runtime knows it by its target, or by a feature of the runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chip {
     /// The Cortex-M33 of an STM32MP25.
     Stm32mp25M33,
+    /// The Cortex-M33 of an STM32MP21.
+    Stm32mp21M33,
     /// The Cortex-M4 of an STM32MP15.
     Stm32mp15M4,
     /// The Cortex-M0+ of an STM32MP25.
@@ -13,14 +15,22 @@ pub enum Chip {
 
 impl Chip {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Stm32mp25M33, Self::Stm32mp15M4, Self::Stm32mp25M0];
+    pub const ALL: [Self; 4] = [Self::Stm32mp25M33, Self::Stm32mp21M33, Self::Stm32mp15M4, Self::Stm32mp25M0];
 
     /// rustc's target.
     pub const fn target(self) -> &'static str {
         match self {
-            Self::Stm32mp25M33 => "thumbv8m.main-none-eabi",
+            Self::Stm32mp25M33 | Self::Stm32mp21M33 => "thumbv8m.main-none-eabi",
             Self::Stm32mp15M4 => "thumbv7em-none-eabi",
             Self::Stm32mp25M0 => "thumbv6m-none-eabi",
+        }
+    }
+
+    /// What tells it from another one with the same target.
+    pub const fn feature(self) -> Option<&'static str> {
+        match self {
+            Self::Stm32mp21M33 => Some("stm32mp21"),
+            Self::Stm32mp25M33 | Self::Stm32mp15M4 | Self::Stm32mp25M0 => None,
         }
     }
 
@@ -45,6 +55,10 @@ const fn m33(name: &'static str, binary: &'static str) -> Program {
     Program { name, binary, chip: Chip::Stm32mp25M33 }
 }
 
+const fn mp21(name: &'static str, binary: &'static str) -> Program {
+    Program { name, binary, chip: Chip::Stm32mp21M33 }
+}
+
 const fn m4(name: &'static str, binary: &'static str) -> Program {
     Program { name, binary, chip: Chip::Stm32mp15M4 }
 }
@@ -54,7 +68,7 @@ const fn m0(name: &'static str, binary: &'static str) -> Program {
 }
 
 /// Every Rust program.
-pub const PROGRAMS: [Program; 17] = [
+pub const PROGRAMS: [Program; 19] = [
     m33("echo-m33", "echo"),
     m33("obey-m33", "obey"),
     m33("starve-m33", "starve"),
@@ -67,6 +81,8 @@ pub const PROGRAMS: [Program; 17] = [
     m33("trap-torn", "trap-torn"),
     m33("trap-warm-reset", "trap-warm-reset"),
     m33("trap-wfe", "trap-wfe"),
+    mp21("echo-mp21", "echo"),
+    mp21("obey-mp21", "obey"),
     m4("echo-m4", "echo"),
     m4("obey-m4", "obey"),
     m4("starve-m4", "starve"),

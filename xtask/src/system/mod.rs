@@ -39,7 +39,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// From the words after `system`.
+    /// From the words after `system`; refuses a boot that is not there and options that have no effect together.
     pub fn parse(words: &[String]) -> Result<Self> {
         let mut options =
             Self { shell: false, wishes: Wishes::default(), only: None, cycles: 1000, record: false };
@@ -60,7 +60,19 @@ impl Options {
                 _ => bail!("`system` has no option {word}"),
             }
         }
-        Ok(options)
+        if let Some(only) = &options.only {
+            suites::check_name(only)?;
+        }
+        match (options.shell, options.only.is_some(), options.record) {
+            (true, true, _) => {
+                bail!("--shell boots a machine of its own, so that --only has no effect with it")
+            }
+            (true, _, true) => bail!("--shell runs no tests, so that there is nothing to --record"),
+            (_, true, true) => {
+                bail!("--record writes the results of all boots, and --only runs one: leave out one of them")
+            }
+            _ => Ok(options),
+        }
     }
 }
 
@@ -215,5 +227,12 @@ mod tests {
         assert!(Options::parse(&words("--cycles many")).unwrap_err().to_string().contains("many"));
         assert!(Options::parse(&words("--only")).unwrap_err().to_string().contains("wants a value"));
         assert!(Options::parse(&words("--fast")).is_err());
+        assert_eq!(Options::parse(&words("--only early")).unwrap().only.as_deref(), Some("early"));
+        let typo = Options::parse(&words("--only erly")).unwrap_err().to_string();
+        assert!(typo.contains("no boot is called erly") && typo.contains("bare, early"), "{typo}");
+        assert!(typo.contains("load-ours-extensions"), "{typo}");
+        for together in ["--record --only early", "--shell --only early", "--shell --record"] {
+            assert!(Options::parse(&words(together)).is_err(), "{together}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The boots: which OP-TEE, which TA, what the guest runs, and what the host checks afterwards.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,6 +64,12 @@ const MEASUREMENTS: [Measurement; 5] = [
 /// The names of all boots, in order.
 pub fn names() -> Vec<&'static str> {
     TESTS.into_iter().chain(MEASUREMENTS.iter().map(|measurement| measurement.name)).collect()
+}
+
+/// Refuses a name that no boot has, with those that there are.
+pub fn check_name(name: &str) -> Result<()> {
+    ensure!(names().contains(&name), "no boot is called {name}; there are: {}", names().join(", "));
+    Ok(())
 }
 
 /// One boot of the plan.
@@ -130,11 +136,8 @@ impl Plan<'_> {
             "file" => self.file(),
             "upstream" => self.upstream(),
             _ => {
-                let names = || MEASUREMENTS.map(|measurement| measurement.name).join(", ");
                 let found = MEASUREMENTS.iter().find(|measurement| measurement.name == name);
-                self.measurement(found.with_context(|| {
-                    format!("no boot is called {name}; there are: {}, {}", TESTS.join(", "), names())
-                })?)
+                self.measurement(found.with_context(|| format!("no boot is called {name}"))?)
             }
         }
     }

@@ -7,11 +7,13 @@
 use rsemu::cpu::arm::v7m::{ArmV7m, Regs};
 
 /// Steps after the last activity before the first look.
-const FIRST_WINDOW: u32 = 32;
+const FIRST_WINDOW: u32 = 64;
 /// A circle longer than this is not looked for: firmware that is that busy is not idle.
 const LAST_WINDOW: u32 = 1 << 14;
 
 struct Anchor {
+    /// Where the instruction lies after which this was the state.
+    executed: u32,
     registers: Regs,
     floating: [u32; 33],
 }
@@ -37,9 +39,9 @@ impl CircleFinder {
         self.window = FIRST_WINDOW;
     }
 
-    /// Looks at the state after a step. True when the core is proved to go round in circles.
+    /// Looks at the state after the instruction at `executed`. True when the core is proved to go round in circles.
     #[inline]
-    pub fn look(&mut self, cpu: &ArmV7m, registers: &Regs, activity: u64) -> bool {
+    pub fn look(&mut self, cpu: &ArmV7m, executed: u32, activity: u64) -> bool {
         if activity != self.activity {
             self.activity = activity;
             self.disturb();
@@ -47,8 +49,8 @@ impl CircleFinder {
         }
         self.steps += 1;
         if let Some(anchor) = &self.anchor
-            && anchor.registers.r[15] == registers.r[15]
-            && anchor.registers == *registers
+            && anchor.executed == executed
+            && anchor.registers == cpu.regs()
             && anchor.floating == floating(cpu)
         {
             return true;
@@ -58,7 +60,7 @@ impl CircleFinder {
             if self.window < LAST_WINDOW {
                 self.window *= 2;
             }
-            self.anchor = Some(Anchor { registers: *registers, floating: floating(cpu) });
+            self.anchor = Some(Anchor { executed, registers: cpu.regs(), floating: floating(cpu) });
         }
         false
     }

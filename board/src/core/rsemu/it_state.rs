@@ -9,7 +9,7 @@ use rsemu::cpu::arm::v7m::Regs;
 use super::memory::CoreMemory;
 
 /// IT[7:2] in bits 15:10 and IT[1:0] in bits 26:25 of xPSR (Arm DDI 0553, EPSR).
-const IT_MASK: u32 = 0x3F << 10 | 3 << 25;
+pub const IT_MASK: u32 = 0x3F << 10 | 3 << 25;
 const SVCALL: u32 = 11;
 const HARD_FAULT: u32 = 3;
 /// The exception being handled, bits 8:0 of xPSR (IPSR).

@@ -13,6 +13,17 @@ use crate::ram::Ram;
 
 /// No instruction lies here.
 const NO_ADDRESS: u64 = u64::MAX;
+/// No packed [`Fetch`].
+const NO_FETCH: u64 = u64::MAX;
+
+/// The instruction that a step fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fetch {
+    /// Where it lies.
+    pub address: u32,
+    /// Its first halfword.
+    pub first: u16,
+}
 
 /// Reads and writes of the core, checked like everyone's.
 #[derive(Debug)]
@@ -24,6 +35,8 @@ pub struct CoreMemory {
     secure: AtomicBool,
     /// Armv6-M: where the second half of the instruction lies whose first was fetched last.
     second_half: AtomicU64,
+    /// The first halfword fetched since [`CoreMemory::begin_step`]: its address in bits 47:16, itself in bits 15:0.
+    fetched: AtomicU64,
     /// Grows with everything that could make two passes of a loop differ: a register write, a register read with a side effect, a
     /// store that changed memory.
     activity: AtomicU64,
@@ -37,6 +50,7 @@ impl CoreMemory {
             armv6m: core.kind == CoreKind::CortexM0Plus,
             secure: AtomicBool::new(false),
             second_half: AtomicU64::new(NO_ADDRESS),
+            fetched: AtomicU64::new(NO_FETCH),
             activity: AtomicU64::new(0),
         }
     }
@@ -48,6 +62,19 @@ impl CoreMemory {
     #[inline]
     pub fn activity(&self) -> u64 {
         self.activity.load(Ordering::Relaxed)
+    }
+
+    /// Forgets what the last step fetched.
+    #[inline]
+    pub fn begin_step(&self) {
+        self.fetched.store(NO_FETCH, Ordering::Relaxed);
+    }
+
+    /// The instruction that the step fetched; none when the step took an interrupt, slept or could not fetch.
+    #[inline]
+    pub fn fetched(&self) -> Option<Fetch> {
+        let packed = self.fetched.load(Ordering::Relaxed);
+        (packed != NO_FETCH).then_some(Fetch { address: (packed >> 16) as u32, first: packed as u16 })
     }
 
     /// A word of memory the core may read, without a trace.
@@ -105,7 +132,24 @@ impl CoreMemory {
         }
     }
 
-    /// Fetches a halfword of code. An instruction that Armv6-M lacks reads as an undefined one; what follows the first half of a
+    /// Fetches a halfword of code.
+    #[inline]
+    fn fetch(&self, offset: u64, into: &mut [u8]) -> MemResult {
+        if self.armv6m {
+            self.fetch_armv6m(offset, into)?;
+        } else {
+            self.load(offset, into)?;
+        }
+        if let &mut [low, high] = into
+            && self.fetched.load(Ordering::Relaxed) == NO_FETCH
+        {
+            let first = u64::from(u16::from_le_bytes([low, high]));
+            self.fetched.store(offset << 16 | first, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The same as an Armv6-M core sees it: an instruction that it lacks reads as an undefined one; what follows the first half of a
     /// wide one that it has is fetched as it is.
     fn fetch_armv6m(&self, offset: u64, into: &mut [u8]) -> MemResult {
         self.load(offset, into)?;
@@ -144,8 +188,8 @@ impl MemOps for CoreMemory {
 
     #[inline]
     fn read(&self, offset: u64, into: &mut [u8], attributes: MemAttrs) -> MemResult {
-        if self.armv6m && attributes.purpose == AccessPurpose::FETCH {
-            return self.fetch_armv6m(offset, into);
+        if attributes.purpose == AccessPurpose::FETCH {
+            return self.fetch(offset, into);
         }
         self.load(offset, into)
     }

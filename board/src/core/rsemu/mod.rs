@@ -4,6 +4,7 @@ mod armv6m;
 mod idle;
 mod it_state;
 mod memory;
+mod plain;
 mod systick;
 mod wfe;
 
@@ -19,7 +20,7 @@ use crate::bus::Bus;
 use crate::clock::Period;
 use crate::description::{Coprocessor, CoreKind};
 use idle::CircleFinder;
-use memory::CoreMemory;
+use memory::{CoreMemory, Fetch};
 use systick::ReferenceClock;
 
 /// First address that never reaches the bus: the private peripheral bus.
@@ -33,6 +34,8 @@ const CPUID_M0_PLUS: u32 = 0x410C_C601;
 const UNALIGN_TRP: u32 = 1 << 3;
 /// SHCSR: MemManage, BusFault and UsageFault enabled, which an Armv6-M core has not.
 const CONFIGURABLE_FAULTS: u32 = 7 << 16;
+/// The exception being handled, bits 8:0 of xPSR (IPSR).
+const EXCEPTION: u32 = 0x1FF;
 /// Where the program counter points while the core is locked up.
 const LOCKUP_PC: u32 = 0xFFFF_FFFE;
 /// A fault handler that runs for longer than this part of a second counts as stuck.
@@ -212,19 +215,38 @@ impl RsemuCore {
         }
     }
 
-    /// One step with its work-arounds. Returns the registers afterwards and the cycles used.
+    /// One step with its work-arounds. `seen` are the registers as they were last looked at.
     #[inline]
-    fn step(&mut self, before: &Regs) -> (Regs, u64) {
+    fn step(&mut self, seen: &Regs) -> Step {
+        self.memory.begin_step();
         let cycles = self.cpu.step();
         self.pass(cycles);
         self.instructions += 1;
+        let fetch = self.memory.fetched();
+        if let Some(fetch) = fetch
+            && self.reference.is_none()
+            && plain::is_plain(seen, fetch, cycles)
+        {
+            let kept = EXCEPTION | it_state::IT_MASK;
+            debug_assert_eq!(
+                self.cpu.xpsr() & kept,
+                seen.xpsr & kept,
+                "{fetch:x?} in {cycles} cycles was not plain"
+            );
+            return Step { cycles, fetch: Some(fetch), after: None };
+        }
+        Step { cycles, fetch, after: Some(self.work_around(seen, cycles)) }
+    }
+
+    /// Puts right what a step that was not plain may have got wrong. Returns the registers.
+    fn work_around(&mut self, before: &Regs, cycles: u64) -> Regs {
         let mut after = self.cpu.regs();
         if let Some(reference) = &mut self.reference {
-            let taken = after.xpsr & 0x1FF == u32::from(Exception::SYSTICK.0)
-                && before.xpsr & 0x1FF != after.xpsr & 0x1FF;
+            let taken = after.xpsr & EXCEPTION == u32::from(Exception::SYSTICK.0)
+                && before.xpsr & EXCEPTION != after.xpsr & EXCEPTION;
             self.cpu.with_sys(|sys| reference.after_step(sys, cycles, taken));
         }
-        if after.xpsr & 0x1FF != before.xpsr & 0x1FF {
+        if after.xpsr & EXCEPTION != before.xpsr & EXCEPTION {
             if self.work_arounds.on(WorkAround::ItState) {
                 it_state::restore_on_entry(&self.memory, before, &after);
             }
@@ -240,8 +262,16 @@ impl RsemuCore {
             self.circles.disturb();
             self.in_fault = 0;
         }
-        (after, cycles)
+        after
     }
+}
+
+/// What a step did.
+struct Step {
+    cycles: u64,
+    fetch: Option<Fetch>,
+    /// The registers afterwards; none when the step was plain: exception number and IT state are as they were.
+    after: Option<Regs>,
 }
 
 /// The emulator's profile of a kind. A Cortex-M0+ is an Armv7-M core that is shown Armv6-M code alone.
@@ -260,7 +290,7 @@ fn config(kind: CoreKind) -> Config {
 
 /// The fault exception being handled.
 fn fault_of(registers: &Regs) -> Option<u16> {
-    let exception = (registers.xpsr & 0x1FF) as u16;
+    let exception = (registers.xpsr & EXCEPTION) as u16;
     (2..=6).contains(&exception).then_some(exception)
 }
 
@@ -296,7 +326,7 @@ impl Core for RsemuCore {
         let lines = bus.lines(self.index);
         let patience = self.core.hertz / FAULT_PATIENCE;
         let mut countdown = SLOW_LOOK;
-        let mut before = self.cpu.regs();
+        let mut seen = self.cpu.regs();
         loop {
             let now = bus.clock().picoseconds();
             if lines.is_some_and(|lines| lines.take_changed(now)) {
@@ -309,25 +339,33 @@ impl Core for RsemuCore {
             if now >= deadline {
                 break Stop::Deadline;
             }
-            let (after, cycles) = self.step(&before);
-            if after.r[15] == LOCKUP_PC && self.cpu.is_locked_up() {
-                break Stop::Crash(Box::new(self.crash(CrashKind::Lockup)));
-            }
-            // A sleeping core's program counter stands still.
-            self.sleeping = after.r[15] == before.r[15] && self.cpu.is_asleep();
-            if self.sleeping {
-                if self.work_arounds.on(WorkAround::WfeYields) && wfe::sleeps_in_wfe(&self.memory, &after) {
-                    let cycles = wfe::wake(&self.cpu);
-                    self.pass(cycles);
-                    self.sleeping = false;
-                } else if self.cpu.with_sys(|sys| sys.highest_pending().is_none()) {
-                    break self.quiet(&after);
+            let Step { cycles, fetch, after } = self.step(&seen);
+            self.sleeping = false;
+            if let Some(after) = after {
+                seen = after;
+                if seen.r[15] == LOCKUP_PC && self.cpu.is_locked_up() {
+                    break Stop::Crash(Box::new(self.crash(CrashKind::Lockup)));
                 }
-            } else if self.work_arounds.on(WorkAround::SkipCircles)
-                && self.circles.look(&self.cpu, &after, self.memory.activity())
+                // A sleeping core fetches nothing.
+                if fetch.is_none() && self.cpu.is_asleep() {
+                    if self.work_arounds.on(WorkAround::WfeYields) && wfe::sleeps_in_wfe(&self.memory, &seen)
+                    {
+                        let cycles = wfe::wake(&self.cpu);
+                        self.pass(cycles);
+                    } else {
+                        self.sleeping = true;
+                        if self.cpu.with_sys(|sys| sys.highest_pending().is_none()) {
+                            break self.quiet(&seen);
+                        }
+                    }
+                }
+            }
+            if let Some(fetch) = fetch
+                && self.work_arounds.on(WorkAround::SkipCircles)
+                && self.circles.look(&self.cpu, fetch.address, self.memory.activity())
             {
                 self.circles.disturb();
-                break self.quiet(&after);
+                break self.quiet(&seen);
             }
             countdown -= 1;
             if countdown == 0 {
@@ -337,13 +375,12 @@ impl Core for RsemuCore {
                     break Stop::ResetRequest;
                 }
             }
-            if let Some(exception) = fault_of(&after) {
+            if let Some(exception) = fault_of(&seen) {
                 self.in_fault += cycles;
                 if self.in_fault > patience {
                     break Stop::Crash(Box::new(self.crash(CrashKind::StuckInFaultHandler(exception))));
                 }
             }
-            before = after;
         }
     }
 

@@ -4,7 +4,7 @@ mod stm32mp15;
 mod stm32mp25;
 
 use super::RegisterWrite;
-use crate::description::Family;
+use crate::description::{CoreKind, Description, Family};
 use stm32mp15::Stm32mp15;
 use stm32mp25::Stm32mp25;
 
@@ -34,11 +34,12 @@ pub enum Rcc {
 }
 
 impl Rcc {
-    /// At power-on: every coprocessor held.
-    pub fn new(family: Family) -> Self {
-        match family {
+    /// At power-on: every coprocessor held, and the clocks as boot firmware leaves them, for firmware that looks up its own.
+    pub fn new(description: &Description) -> Self {
+        let m33 = description.coprocessors.iter().find(|core| core.kind == CoreKind::CortexM33F);
+        match description.family {
             Family::Stm32mp15 => Rcc::Stm32mp15(Stm32mp15::new()),
-            Family::Stm32mp25 => Rcc::Stm32mp25(Stm32mp25::new()),
+            Family::Stm32mp25 => Rcc::Stm32mp25(Stm32mp25::new(m33.map(|core| core.hertz))),
         }
     }
 

@@ -25,6 +25,30 @@ const CAUSE_MCURST: u32 = 1 << 5;
 /// M4, awake and asleep.
 const PAIRS: [(u32, u32); 3] = [(0x180, 0x1B0), (0x200, 0x238), (0x980, 0xB80)];
 
+/// The clocks of the M4 as boot firmware leaves them on ST's boards (TF-A `stm32mp15xx-dkx.dtsi`): PLL3 makes 24 MHz, divided by 2,
+/// times 34 + 6660 / 8192, and its output P is half of that, 209 MHz; APB1 to APB3 have half the clock of the M4.
+const CLOCKS_AT_POWER_ON: [(u32, u32); 10] = [
+    (MSSCKSELR, READY | 3),
+    (RCK3SELR, READY | 1),
+    (MCUDIVR, READY),
+    (APB1DIVR, READY | 1),
+    (APB1DIVR + 4, READY | 1),
+    (APB1DIVR + 8, READY | 1),
+    (PLL3CR, 0x73),
+    (PLL3CR + 4, 1 << 16 | 33),
+    (PLL3CR + 8, 36 << 16 | 16 << 8 | 1),
+    (PLL3CR + 12, 1 << 16 | 6660 << 3),
+];
+/// The source of the M4's clock, 3 for PLL3; its divider, a power of two; those of the buses, which follow.
+const MSSCKSELR: u32 = 0x048;
+const MCUDIVR: u32 = 0x830;
+const APB1DIVR: u32 = 0x834;
+/// PLL3's source, 1 for HSE; its state, and its factors and fraction, which follow.
+const RCK3SELR: u32 = 0x820;
+const PLL3CR: u32 = 0x880;
+/// A selector or a divider has taken effect.
+const READY: u32 = 1 << 31;
+
 /// The controller.
 ///
 /// The boot is latched: the M4 leaves its hold when `BOOT_MCU` is set while it is held, and a cleared bit counts at its next reset.
@@ -37,9 +61,13 @@ pub struct Stm32mp15 {
 }
 
 impl Stm32mp15 {
-    /// At power-on: the M4 held.
+    /// At power-on: the M4 held, its clocks on.
     pub fn new() -> Self {
-        Stm32mp15 { registers: BTreeMap::new(), causes: CAUSE_POWER_ON, boot: BootState::default() }
+        Stm32mp15 {
+            registers: BTreeMap::from(CLOCKS_AT_POWER_ON),
+            causes: CAUSE_POWER_ON,
+            boot: BootState::default(),
+        }
     }
 
     /// The M4's state.
@@ -147,6 +175,18 @@ mod tests {
         rcc.reset(Some(10));
         rcc.write(MC_RSTSCLRR, RegisterWrite::word(CAUSE_MCURST));
         assert_eq!(rcc.read(MC_RSTSCLRR), 1 << 10);
+    }
+
+    /// Worked out as firmware does it.
+    #[test]
+    fn the_clock_of_the_m4_can_be_looked_up() {
+        let rcc = Stm32mp15::new();
+        let field = |offset, low: u32, bits: u32| u64::from(rcc.read(offset) >> low & ((1 << bits) - 1));
+        assert_eq!((field(0x48, 0, 2), field(0x820, 0, 2)), (3, 1), "PLL3, HSE");
+        let (m, n, p) = (field(0x884, 16, 6) + 1, field(0x884, 0, 9) + 1, field(0x888, 0, 7) + 1);
+        let fraction = field(0x88C, 16, 1) * field(0x88C, 3, 13);
+        let hertz = (24_000_000 / m * (n * 8192 + fraction) / 8192 / p) >> field(0x830, 0, 4);
+        assert_eq!((hertz, hertz >> field(0x834, 0, 3)), (208_877_929, 104_438_964));
     }
 
     #[test]

@@ -20,6 +20,23 @@ const BOOT_CPU2: u32 = 1;
 const C3CFGR: u32 = 0x490;
 const C3_RST: u32 = 1 << 0;
 const C3_EN: u32 = 1 << 1;
+/// The sources of the PLLs; the M33's flexgen, which also makes its buses' clock: source, divider; that of the buses.
+const MUXSELCFGR: u32 = 0x1000;
+const XBAR0CFGR: u32 = 0x1018;
+const FINDIV0CFGR: u32 = 0x1224;
+const LSMCUDIVR: u32 = 0x4D0;
+/// PLL4: state, multiplier and divider, output, two dividers behind it.
+const PLL4CFGR1: u32 = 0x1360;
+const PLL4CFGR2: u32 = 0x1364;
+const PLL4CFGR4: u32 = 0x136C;
+const PLL4CFGR6: u32 = 0x1378;
+const PLL4CFGR7: u32 = 0x137C;
+/// PLL4 makes 30 times the 40 MHz of HSE.
+const PLL4_HZ: u64 = 1_200_000_000;
+const M33_HZ: u64 = 400_000_000;
+/// Flexgens: a crossbar's or a divider's enable; the crossbar's input HSI.
+const FLEXGEN_ON: u32 = 1 << 6;
+const HSI: u32 = 5;
 const CAUSE_POWER_ON: u32 = 1 << 0;
 const CAUSE_C2RST: u32 = 1 << 14;
 
@@ -33,9 +50,24 @@ pub struct Stm32mp25 {
 }
 
 impl Stm32mp25 {
-    /// At power-on: both processors held, flexgen 0 configured as ST's HAL expects (0x1018 = 0x45, 0x1224 = 0x40).
-    pub fn new() -> Self {
-        let registers = BTreeMap::from([(0x1018, 0x45), (0x1224, 0x40), (0x1038, 0x45), (0x1244, 0x40)]);
+    /// At power-on: both processors held, and the clocks of the M33 and of USART2, UART4 (flexgens 0 and 8) as boot firmware leaves
+    /// them on ST's boards (OP-TEE's `stm32mp257f-ev1-ca35tdcid-rcc.dtsi`). `m33_hertz` is another clock that the M33 has: its
+    /// firmware sees the output of PLL4 that comes nearest.
+    pub fn new(m33_hertz: Option<u64>) -> Self {
+        let divider = (PLL4_HZ / m33_hertz.unwrap_or(M33_HZ).max(1)).clamp(1, 64) as u32;
+        let registers = BTreeMap::from([
+            (MUXSELCFGR, 1),
+            (PLL4CFGR1, 1 << 28 | 1 << 24 | 1 << 8),
+            (PLL4CFGR2, 30 << 16 | 1),
+            (PLL4CFGR4, 1 << 9),
+            (PLL4CFGR6, 1),
+            (PLL4CFGR7, 1),
+            (XBAR0CFGR, FLEXGEN_ON),
+            (FINDIV0CFGR, FLEXGEN_ON | (divider - 1)),
+            (LSMCUDIVR, 1 << 31 | 1),
+            (XBAR0CFGR + 4 * 8, FLEXGEN_ON | HSI),
+            (FINDIV0CFGR + 4 * 8, FLEXGEN_ON),
+        ]);
         let held = BootState::default();
         Stm32mp25 { registers, causes: CAUSE_POWER_ON, m33: held, m0_plus: held }
     }
@@ -124,9 +156,23 @@ impl Stm32mp25 {
 mod tests {
     use super::*;
 
+    /// Worked out as firmware does it.
+    #[test]
+    fn the_clock_of_the_m33_can_be_looked_up() {
+        for wanted in [400_000_000, 300_000_000] {
+            let rcc = Stm32mp25::new(Some(wanted));
+            let field = |offset, low: u32, bits: u32| u64::from(rcc.read(offset) >> low & ((1 << bits) - 1));
+            assert_eq!((field(0x1018, 0, 4), field(0x1000, 0, 3)), (0, 1), "PLL4, HSE");
+            let pll4 = 40_000_000 * field(0x1364, 16, 12) / field(0x1364, 0, 6);
+            let pll4 = pll4 / field(0x1378, 0, 3) / field(0x137C, 0, 3);
+            let hertz = pll4 / (field(0x1224, 0, 6) + 1) / (field(0x1118, 0, 10) + 1);
+            assert_eq!((hertz, hertz >> field(0x4D0, 0, 1)), (wanted, wanted / 2));
+        }
+    }
+
     #[test]
     fn hold_release_and_stop() {
-        let mut rcc = Stm32mp25::new();
+        let mut rcc = Stm32mp25::new(None);
         let mut write = |offset, value| {
             rcc.write(offset, RegisterWrite::word(value));
             rcc.boot(M33)
@@ -142,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_reset_without_hold_boots_again() {
-        let mut rcc = Stm32mp25::new();
+        let mut rcc = Stm32mp25::new(None);
         rcc.write(CPUBOOTCR, RegisterWrite::word(BOOT_CPU2));
         let before = rcc.boot(M33);
         rcc.write(C2RSTCSETR, RegisterWrite::word(1));
@@ -152,7 +198,7 @@ mod tests {
 
     #[test]
     fn reset_causes_are_kept_until_cleared() {
-        let mut rcc = Stm32mp25::new();
+        let mut rcc = Stm32mp25::new(None);
         rcc.write(C2RSTCSETR, RegisterWrite::word(1));
         assert_eq!(rcc.read(RESET_CAUSE_SET), CAUSE_C2RST | CAUSE_POWER_ON);
         rcc.write(RESET_CAUSE_CLEAR, RegisterWrite::word(CAUSE_POWER_ON));
@@ -161,7 +207,7 @@ mod tests {
 
     #[test]
     fn the_m0_plus_runs_while_it_has_its_clock_and_no_reset() {
-        let mut rcc = Stm32mp25::new();
+        let mut rcc = Stm32mp25::new(None);
         let mut write = |value| {
             rcc.write(C3CFGR, RegisterWrite::word(value));
             rcc.boot(M0_PLUS)
@@ -177,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_watchdog_leaves_its_cause_and_a_latched_hold_counts() {
-        let mut rcc = Stm32mp25::new();
+        let mut rcc = Stm32mp25::new(None);
         rcc.write(CPUBOOTCR, RegisterWrite::word(BOOT_CPU2));
         rcc.write(CPUBOOTCR, RegisterWrite::word(0));
         assert!(rcc.boot(M33).released);

@@ -70,7 +70,7 @@ impl Rights {
         }
     }
 
-    /// Of memory that nothing guards.
+    /// Of memory that nothing guards, or a RISAL, which lets everyone through until the TEE closes it.
     pub fn unguarded(etzpc: bool) -> Self {
         if etzpc { Self::both(&["TEE", "Linux", "M4"]) } else { Self::both(&RIF.map(|one| one.name)) }
     }

@@ -3,6 +3,8 @@
 //! Addresses, sizes and frequencies are numbers: bytes and hertz. `readers` and `writers` are names of who gets through right after boot:
 //! `TEE`, `Linux`, and the processors; `M33-S` is the Cortex-M33 in its secure state.
 
+use std::ops::Range;
+
 use rproc_devicetree::secure::{BlockKind, Guard, GuardKind, RegionUse};
 use rproc_devicetree::{Processor as LinuxProcessor, Severity};
 use serde::Serialize;
@@ -84,7 +86,7 @@ pub struct Memory {
     pub address: u64,
     /// Bytes.
     pub size: u64,
-    /// The guard over it.
+    /// The guards over it.
     pub guard: Option<String>,
 }
 
@@ -218,7 +220,7 @@ impl Report {
         let findings = trees.findings().map(|(tree, finding)| Finding {
             tree,
             error: finding.severity == Severity::Error,
-            text: finding.to_string(),
+            text: finding.sentence(),
         });
         Self {
             board: board.name.clone(),
@@ -226,7 +228,7 @@ impl Report {
             findings: findings.collect(),
             processors: trees.owners.iter().map(|owned| processor(trees, owned)).collect(),
             memories: memories(trees),
-            guards: trees.secure.guards.iter().map(guard).collect(),
+            guards: guards(trees),
             regions: regions(trees),
             linux_regions: linux_regions(trees),
             mailboxes: mailboxes(trees),
@@ -284,22 +286,45 @@ fn processor(trees: &Trees, owned: &rproc_devicetree::Ownership) -> Processor {
     }
 }
 
+/// The guard that a tree programs, and that knows this address.
 fn guard_over(trees: &Trees, address: u64) -> Option<&Guard> {
     let etzpc = |guard: &Guard| guard.regions.iter().any(|region| region.range.contains(&address));
     trees.secure.guards.iter().find(|guard| guard.memory.contains(&address) || etzpc(guard))
 }
 
+/// The names of what guards a range: the one guard that a tree programs, or the RISALs of the banks of LPSRAM.
+fn guard_names(trees: &Trees, range: Range<u64>) -> Option<String> {
+    if let Some(guard) = guard_over(trees, range.start) {
+        return Some(guard.name.clone());
+    }
+    let risals = trees.description.risals.iter();
+    let over = risals.filter(|one| one.memory < range.end && range.start < one.memory + one.size);
+    let names: Vec<&str> = over.map(|one| one.name).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}
+
 fn memories(trees: &Trees) -> Vec<Memory> {
-    let guard = |address| guard_over(trees, address).map(|guard| guard.name.clone());
     let memories = trees.description.memories.iter();
     memories
         .map(|one| Memory {
             name: one.name.clone(),
             address: one.base,
             size: one.size,
-            guard: guard(one.base),
+            guard: guard_names(trees, one.base..one.base + one.size),
         })
         .collect()
+}
+
+/// Those that the secure tree programs, then the RISALs, which boot firmware leaves open and the TEE closes with a processor.
+fn guards(trees: &Trees) -> Vec<GuardRow> {
+    let risals = trees.description.risals.iter().map(|one| GuardRow {
+        name: one.name.to_owned(),
+        registers: one.registers,
+        guards_by: if one.movable { "subregions" } else { "the whole bank" },
+        programmed: 0,
+        limit: Some(2),
+    });
+    trees.secure.guards.iter().map(guard).chain(risals).collect()
 }
 
 fn guard(guard: &Guard) -> GuardRow {
@@ -346,7 +371,7 @@ fn regions(trees: &Trees) -> Vec<Region> {
                 name: one.region.name.clone(),
                 address: range.start,
                 size: one.region.size,
-                guard: over.map(|guard| guard.name.clone()),
+                guard: guard_names(trees, range.clone()),
                 number: None,
                 readers: rights.readers,
                 writers: rights.writers,

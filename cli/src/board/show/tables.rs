@@ -9,7 +9,8 @@ use crate::text;
 pub fn render(report: &Report) -> String {
     let mut text = format!("{}, {}\n", report.board, report.soc);
     for finding in &report.findings {
-        let _ = writeln!(text, "\n{}: {}", finding.tree, finding.text);
+        let severity = if finding.error { "error" } else { "warning" };
+        let _ = writeln!(text, "\n{}: {severity}: {}", finding.tree, finding.text);
     }
     let mut section = |title: &str, table: String| {
         let _ = write!(text, "\n{title}\n{table}");

@@ -1,7 +1,8 @@
 //! The device's role in a split ring: it takes the buffers that the driver offers, uses them, and returns them.
 
 use super::{
-    Access, DESCRIPTOR_INDIRECT, DESCRIPTOR_NEXT, DESCRIPTOR_WRITE, Error, Layout, NO_INTERRUPT, NO_NOTIFY,
+    Access, DESCRIPTOR_INDIRECT, DESCRIPTOR_NEXT, DESCRIPTOR_WRITE, Error, Layout, LayoutError, NO_INTERRUPT,
+    NO_NOTIFY,
 };
 use crate::memory::Memory;
 use core::ops::Range;
@@ -24,14 +25,19 @@ pub struct Demand {
 #[must_use = "a buffer that is not pushed back is lost to the driver"]
 pub struct Buffer {
     head: u16,
-    address: u64,
+    address: u32,
     length: u32,
 }
 
 impl Buffer {
     /// Address of its first byte.
     pub fn address(&self) -> u64 {
-        self.address
+        self.address.into()
+    }
+    /// The addresses of its bytes.
+    pub(crate) fn within(&self) -> impl Fn(u32) -> u64 + use<> {
+        let address = self.address;
+        move |offset| place(address, offset)
     }
     /// Its length in bytes.
     pub fn length(&self) -> u32 {
@@ -39,20 +45,43 @@ impl Buffer {
     }
 }
 
-/// The device's side of one ring.
+/// The device's side of one ring. Its addresses have 32 bits, as the resource table that tells of the ring does.
 #[derive(Debug, Clone)]
 pub struct Device {
     layout: Layout,
-    window: Range<u64>,
+    // What the layout says, in words of the small processors that play this role.
+    descriptors: u32,
+    available: u32,
+    used: u32,
+    window: Range<u32>,
     next_available: u16,
     next_used: u16,
     returned: bool,
 }
 
 impl Device {
-    /// A device on a ring that the driver has just reset; buffers are accepted inside `window` only.
-    pub fn new(layout: Layout, window: Range<u64>) -> Self {
-        Self { layout, window, next_available: 0, next_used: 0, returned: false }
+    /// A device on a ring that the driver has just reset; buffers are accepted inside `window` only, as far as that lies in the
+    /// first 4 GiB.
+    ///
+    /// # Errors
+    /// The ring does not lie there.
+    pub fn new(layout: Layout, window: Range<u64>) -> Result<Self, LayoutError> {
+        let Range { start: address, end } = layout.range();
+        let overflow = LayoutError::Overflow { address, num: layout.size().into() };
+        u32::try_from(end).map_err(|_| overflow)?;
+        let low = |address| u32::try_from(address).unwrap_or(u32::MAX);
+        let [descriptors, available, used] = [address, layout.available(), layout.used()].map(low);
+        let window = low(window.start)..low(window.end);
+        Ok(Self {
+            layout,
+            descriptors,
+            available,
+            used,
+            window,
+            next_available: 0,
+            next_used: 0,
+            returned: false,
+        })
     }
 
     /// The ring's places.
@@ -61,22 +90,23 @@ impl Device {
     }
 
     /// The next buffer that the driver offers, if any. Each field of the descriptor is read once.
+    #[inline(always)]
     pub fn pop(&mut self, memory: &impl Memory, demand: Demand) -> Result<Option<Buffer>, Error> {
         let size = self.layout.size();
-        let index = memory.load_u16(self.layout.available_index())?;
+        let index = memory.load_u16(place(self.available, 2))?;
         let offered = index.wrapping_sub(self.next_available);
         if offered == 0 {
             return Ok(None);
         }
         if offered > size {
             return Err(Error::AvailableIndex {
-                address: self.layout.available(),
+                address: self.available.into(),
                 expected: self.next_available,
                 found: index,
                 size,
             });
         }
-        let head = memory.load_u16(self.layout.available_entry(self.next_available))?;
+        let head = memory.load_u16(place(self.available, 4 + 2 * self.wrapped(self.next_available)))?;
         if head >= size {
             return Err(Error::Head { head, size });
         }
@@ -85,13 +115,10 @@ impl Device {
         Ok(Some(buffer))
     }
 
+    #[inline(always)]
     fn descriptor(&self, memory: &impl Memory, head: u16, demand: Demand) -> Result<Buffer, Error> {
-        let descriptor = self.layout.descriptor(head);
-        let low = memory.load_u32(descriptor)?;
-        let high = memory.load_u32(descriptor + 4)?;
-        let length = memory.load_u32(descriptor + 8)?;
-        let flags = memory.load_u32(descriptor + 12)? as u16; // the high half is `next`, of no meaning here
-        let address = u64::from(high) << 32 | u64::from(low);
+        let [low, high, length, flags] = memory.load_words(place(self.descriptors, 16 * u32::from(head)))?;
+        let flags = flags as u16; // the high half is `next`, of no meaning here
         if flags & (DESCRIPTOR_NEXT | DESCRIPTOR_INDIRECT) != 0 {
             return Err(Error::Chained { head, flags });
         }
@@ -99,30 +126,30 @@ impl Device {
         if found != demand.access {
             return Err(Error::Direction { head, expected: demand.access, found });
         }
-        let inside = address.checked_add(u64::from(length)).is_some_and(|end| end <= self.window.end);
-        if address < self.window.start || !inside {
-            let Range { start, end } = self.window;
-            return Err(Error::OutsideWindow { head, address, length, start, end });
+        let Range { start, end } = self.window;
+        if high != 0 || low < start || low > end || length > end.wrapping_sub(low) {
+            let address = u64::from(high) << 32 | u64::from(low);
+            return Err(Error::OutsideWindow { head, address, length, start: start.into(), end: end.into() });
         }
         if !(demand.minimum..=demand.maximum).contains(&length) {
             let Demand { minimum, maximum, .. } = demand;
             return Err(Error::BufferLength { head, length, minimum, maximum });
         }
-        Ok(Buffer { head, address, length })
+        Ok(Buffer { head, address: low, length })
     }
 
     /// Returns a buffer to the driver, with the number of bytes written into it.
+    #[inline(always)]
     pub fn push(&mut self, memory: &mut impl Memory, buffer: Buffer, written: u32) -> Result<(), Error> {
         let Buffer { head, length, .. } = buffer;
         if written > length {
             return Err(Error::Written { head, written, length });
         }
-        let entry = self.layout.used_entry(self.next_used);
-        memory.store_u32(entry, u32::from(head))?;
-        memory.store_u32(entry + 4, written)?;
+        let entry = place(self.used, 4 + 8 * self.wrapped(self.next_used));
+        memory.store_words(entry, [u32::from(head), written])?;
         let next = self.next_used.wrapping_add(1);
         // Release: the driver sees the entry and the buffer's content before the index.
-        memory.store_u16(self.layout.used_index(), next)?;
+        memory.store_u16(place(self.used, 2), next)?;
         self.next_used = next;
         self.returned = true;
         Ok(())
@@ -136,7 +163,7 @@ impl Device {
         }
         // The index must be out before the flag is read; else both sides may wait for each other.
         fence(Ordering::SeqCst);
-        let flags = memory.load_u16(self.layout.available_flags())?;
+        let flags = memory.load_u16(place(self.available, 0))?;
         self.returned = false;
         Ok(flags & NO_INTERRUPT == 0)
     }
@@ -144,10 +171,20 @@ impl Device {
     /// Asks the driver for notifications, or for none (`VRING_USED_F_NO_NOTIFY`). A hint; after enabling, look at the
     /// ring once more.
     pub fn enable_notifications(&mut self, memory: &mut impl Memory, enable: bool) -> Result<(), Error> {
-        memory.store_u16(self.layout.used_flags(), if enable { 0 } else { NO_NOTIFY })?;
+        memory.store_u16(place(self.used, 0), if enable { 0 } else { NO_NOTIFY })?;
         fence(Ordering::SeqCst);
         Ok(())
     }
+
+    /// Indices count on past the ring's end; the size is a power of two, so the low bits are the place.
+    fn wrapped(&self, index: u16) -> u32 {
+        u32::from(index & self.layout.size().wrapping_sub(1))
+    }
+}
+
+/// An address within a part of the ring or a buffer, all of which lies below 4 GiB.
+fn place(part: u32, offset: u32) -> u64 {
+    part.wrapping_add(offset).into()
 }
 
 #[cfg(test)]
@@ -160,7 +197,7 @@ mod tests {
 
     fn device() -> (TestMemory, Device) {
         let layout = Layout::new(0x1000, 4, 16).unwrap();
-        (TestMemory::new(0x1000..0x4000), Device::new(layout, WINDOW))
+        (TestMemory::new(0x1000..0x4000), Device::new(layout, WINDOW).unwrap())
     }
 
     /// Offers one descriptor, as a driver would, with whatever it is told to say.
@@ -219,6 +256,19 @@ mod tests {
         offer(&mut memory, &device, 1, 0x2000, 512, 0x7_0000);
         assert!(device.pop(&memory, DEMAND).unwrap().is_some(), "`next` has no meaning without its flag");
         assert_eq!(memory.faults(), 0);
+    }
+
+    #[test]
+    fn a_ring_beyond_32_bits_is_refused_and_a_window_ends_there() {
+        let layout = |address| Layout::new(address, 4, 16).unwrap();
+        let beyond = LayoutError::Overflow { address: 0xFFFF_FFC0, num: 4 };
+        assert_eq!(Device::new(layout(0xFFFF_FFC0), WINDOW).map(|_| ()), Err(beyond));
+        let mut memory = TestMemory::new(0x1000..0x4000);
+        let mut device = Device::new(layout(0x1000), 0..u64::MAX).unwrap();
+        offer(&mut memory, &device, 0, 0xFFFF_FFF0, 16, 0);
+        assert!(matches!(device.pop(&memory, DEMAND), Err(Error::OutsideWindow { end: 0xFFFF_FFFF, .. })));
+        offer(&mut memory, &device, 0, 0xFFFF_FFE0, 16, 0);
+        assert!(device.pop(&memory, DEMAND).unwrap().is_some());
     }
 
     #[test]

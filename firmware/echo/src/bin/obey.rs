@@ -45,7 +45,7 @@ struct Obedient {
 impl Conduct for Obedient {
     const CHANNEL: &'static str = "rproc-obey";
 
-    fn hear(&mut self, message: &[u8]) {
+    fn hear(&mut self, message: &[u8]) -> bool {
         match message {
             b"fault" => self.order = Some(Order::Fault),
             b"hang" => self.order = Some(Order::Hang),
@@ -56,6 +56,7 @@ impl Conduct for Obedient {
             b"deaf" => self.hearing = Hearing::Deaf,
             _ => {}
         }
+        self.order.is_some()
     }
 
     fn settled(&mut self) {

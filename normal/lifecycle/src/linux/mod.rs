@@ -7,6 +7,8 @@
 mod control;
 mod error;
 mod image;
+#[cfg(test)]
+mod m4;
 mod stm32;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,7 @@ mod tests;
 use std::ops::Range;
 
 use rproc_elf::header::{Class, MACHINE_ARM};
+use rproc_elf::resource_table::probe;
 use rproc_rpmsg::memory::Memory;
 
 use crate::coredump::{CoreHead, CoreSegment, core_file};
@@ -102,6 +105,18 @@ impl<M: Memory, C: ResetControl + CoreStatus> LinuxLoader<M, C> {
         write(&mut self.memory, to, &bytes)
     }
 
+    /// What a table whose size nobody told takes: its own words, where they make sense. Linux takes the whole
+    /// [`UNTOLD_TABLE_SIZE`], and overwrites what firmware keeps behind a shorter table when it detaches.
+    fn untold_size(&self, device_address: u64) -> u64 {
+        let mut bytes = [0; UNTOLD_TABLE_SIZE as usize];
+        let address = self.description.physical_address(device_address, UNTOLD_TABLE_SIZE);
+        let reachable = address
+            .filter(|address| self.description.region_around(*address, UNTOLD_TABLE_SIZE).is_some())
+            .is_some_and(|address| self.memory.read(address, &mut bytes).is_ok());
+        let size = if reachable { probe(&bytes) } else { None };
+        size.map_or(UNTOLD_TABLE_SIZE, |size| size as u64)
+    }
+
     fn hold_and_reset(&mut self) -> Result<(), LinuxLoadError> {
         let failed = |what| move |source| LinuxLoadError::Reset { what, source };
         self.control.assert_hold().map_err(failed("hold the processor"))?;
@@ -138,7 +153,10 @@ impl<M: Memory, C: ResetControl + CoreStatus> Loader for LinuxLoader<M, C> {
         let Some(found) = self.control.resource_table().map_err(LinuxLoadError::Status)? else {
             return Ok(None);
         };
-        let size = found.size.unwrap_or(UNTOLD_TABLE_SIZE);
+        let size = match found.size {
+            Some(size) => size,
+            None => self.untold_size(found.device_address),
+        };
         let address = self.description.physical_address(found.device_address, size);
         match address.filter(|address| self.description.region_around(*address, size).is_some()) {
             Some(address) => Ok(Some(TableLocation { address, size })),

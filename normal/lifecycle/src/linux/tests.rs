@@ -7,10 +7,11 @@ use rproc_elf::ElfFile;
 use rproc_elf::testing::{ElfBuilder, Segment};
 use rproc_rpmsg::memory::Fault;
 
+use super::m4::m4;
 use super::*;
 use crate::supply::ProviderError;
-use crate::testing::{self, Board, Ram, TABLE, region};
-use crate::{AutoBoot, Error, Event, Remoteproc, State, Translation};
+use crate::testing::{self, Board, Ram, TABLE};
+use crate::{AutoBoot, Error, Event, Remoteproc, State};
 
 /// Memory at any address, of which everything is 0xee at first, and a range that faults.
 #[derive(Clone, Default)]
@@ -131,27 +132,6 @@ impl CoreStatus for Control {
     }
     fn mark_off(&mut self) -> Result<(), ProviderError> {
         self.call("off")
-    }
-}
-
-/// The Cortex-M4 of an STM32MP157F-DK2.
-fn m4() -> Description {
-    let window = |device_address, address, size| Translation { device_address, address, size };
-    Description {
-        name: "m4".to_owned(),
-        regions: vec![
-            region("mcuram2", 0x1000_0000, 0x4_0000),
-            region("vdev0vring0", 0x1004_0000, 0x1000),
-            region("vdev0buffer", 0x1004_2000, 0x4000),
-            region("mcuram", 0x3000_0000, 0x4_0000),
-            region("retram", 0x3800_0000, 0x1_0000),
-        ],
-        translations: vec![
-            window(0, 0x3800_0000, 0x1_0000),
-            window(0x1000_0000, 0x1000_0000, 0x6_0000),
-            window(0x3000_0000, 0x3000_0000, 0x6_0000),
-        ],
-        ..Description::default()
     }
 }
 
@@ -423,6 +403,12 @@ fn the_table_of_running_firmware_is_where_the_registers_say() {
         assert!(loader.is_running().unwrap());
         assert_eq!(loader.resource_table().map_err(drop), expected);
     }
+    // A table that is there says itself how long it is: what the firmware keeps behind it is not overwritten.
+    let memory = Sparse::default();
+    memory.clone().write(0x1000_0400, &testing::table()).unwrap();
+    let mut loader = LinuxLoader::new(m4(), BootAddress::Fixed, memory, control(found(0x1000_0400, None)));
+    let size = testing::table().len() as u64;
+    assert_eq!(loader.resource_table().unwrap(), Some(TableLocation { address: 0x1000_0400, size }));
 }
 
 #[test]
@@ -441,9 +427,15 @@ fn the_dump_has_all_regions_but_the_buffers_at_device_addresses() {
         segments.iter().map(|one| (one.physical_address, one.memory_size)).collect();
     assert_eq!(
         places,
-        [(0x1000_0000, 0x4_0000), (0x1004_0000, 0x1000), (0x3000_0000, 0x4_0000), (0, 0x1_0000)]
+        [
+            (0x1000_0000, 0x4_0000),
+            (0x1004_0000, 0x1000),
+            (0x1004_8000, 0x8000),
+            (0x3000_0000, 0x4_0000),
+            (0, 0x1_0000)
+        ]
     );
-    assert!(file.segment_bytes(&segments[3]).unwrap().starts_with(&[1, 2, 3, 4]));
+    assert!(file.segment_bytes(&segments[4]).unwrap().starts_with(&[1, 2, 3, 4]));
     assert!(file.segment_bytes(&segments[1]).unwrap().iter().all(|byte| *byte == 0xff), "not readable");
 }
 

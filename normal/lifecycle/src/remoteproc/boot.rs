@@ -1,8 +1,9 @@
 //! Finding a processor, loading and starting it, and joining one that runs already.
 
-use super::{AutoBoot, Owed, Remoteproc};
+use super::{AutoBoot, Owed, Remoteproc, SHUTDOWN_LIMIT};
 use crate::error::Error;
 use crate::event::Event;
+use crate::leave::outlast;
 use crate::loader::Loader;
 use crate::machine::{Machine, Mailbox};
 use crate::session::Session;
@@ -83,6 +84,24 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
         crashed: Option<Session>,
         started: &mut bool,
     ) -> Result<Session, Error<L::Error>> {
+        let mut session = self.load(crashed)?;
+        let old_request = self.machine.is_unacknowledged(Mailbox::Shutdown);
+        self.start(started)?;
+        if old_request && self.took_an_old_request() {
+            // It has come to rest, as an earlier run was asked to and did not. The mailbox is empty now.
+            self.owed = Owed::StopAndRelease;
+            self.settle()?;
+            *started = false;
+            session = self.load(Some(session))?;
+            self.start(started)?;
+        }
+        let happened = self.journal.at(self.machine.now());
+        session.start_rpmsg(&mut self.machine, happened)?;
+        Ok(session)
+    }
+
+    /// Has the firmware loaded and its table completed; with an earlier session, its cached table goes back into memory.
+    fn load(&mut self, earlier: Option<Session>) -> Result<Session, Error<L::Error>> {
         let no_firmware = || Error::NoFirmware { processor: self.description.name.clone() };
         let firmware = self.firmware.as_ref().ok_or_else(no_firmware)?.as_ref().as_ref();
         let size = firmware.len() as u64;
@@ -93,7 +112,7 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
             self.tell(Event::TableMoved { loaded, address: location.address });
         }
         let now = self.machine.now();
-        let mut session = match crashed {
+        let mut session = match earlier {
             Some(mut session) => {
                 session.reload(location, &self.description, self.journal.at(now))?;
                 session
@@ -102,21 +121,37 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
         };
         session.publish(&mut self.machine)?;
         session.clear_logs(&mut self.machine, self.journal.at(now));
+        Ok(session)
+    }
+
+    fn start(&mut self, started: &mut bool) -> Result<(), Error<L::Error>> {
         // What an earlier run signalled is not this one's.
         self.set_aside();
         self.notice_late_answers();
         self.loader.start().map_err(Error::Start)?;
         *started = true;
+        self.asked = false;
         self.tell(Event::Started);
-        let happened = self.journal.at(self.machine.now());
-        session.start_rpmsg(&mut self.machine, happened)?;
-        Ok(session)
+        Ok(())
+    }
+
+    /// Whether the firmware that was just started takes the shutdown request of an earlier run for its own.
+    fn took_an_old_request(&mut self) -> bool {
+        let journal = &mut self.journal;
+        let happened = |at, event| journal.record(at, event);
+        let limit = SHUTDOWN_LIMIT;
+        let taken = outlast(Mailbox::Shutdown, limit, &self.description, &mut self.machine, happened);
+        if taken {
+            self.stale.retain(|mailbox| *mailbox != Mailbox::Shutdown);
+        }
+        taken
     }
 
     /// Joins firmware that runs already. Its table is where the loader says, and is completed there; on a failure it is as it
     /// was found, and the firmware runs on.
     fn attach(&mut self) -> Result<Session, Error<L::Error>> {
         self.claim_supply()?;
+        self.asked = false;
         let location = self.loader.resource_table().map_err(Error::TableLocation)?;
         let now = self.machine.now();
         let prepared = Session::prepare(location, &self.description, &self.machine, self.journal.at(now));

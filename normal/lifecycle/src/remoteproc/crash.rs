@@ -4,7 +4,7 @@ use super::{Owed, Remoteproc};
 use crate::error::Error;
 use crate::event::Event;
 use crate::loader::Loader;
-use crate::machine::{Crash, Machine};
+use crate::machine::{Crash, Interrupts, Machine};
 use crate::state::{Request, State};
 
 impl<L: Loader, M: Machine> Remoteproc<L, M> {
@@ -22,10 +22,11 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
             return Ok(());
         }
         self.tell(Event::Crashed(crash));
-        if self.state == State::Suspended
-            && let Err(error) = self.claim_supply()
-        {
-            self.tell(Event::ResumeFailed { reason: error.to_string() });
+        if self.state == State::Suspended {
+            self.machine.listen(Interrupts::ALL);
+            if let Err(error) = self.claim_supply() {
+                self.tell(Event::ResumeFailed { reason: error.to_string() });
+            }
         }
         self.enter(to);
         self.last_words();

@@ -24,8 +24,9 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
             return Ok(());
         }
         self.leave_rpmsg();
-        if self.state != State::Crashed {
+        if self.state != State::Crashed && !self.asked {
             self.leave(Mailbox::Shutdown, SHUTDOWN_LIMIT);
+            self.asked = true;
         }
         self.last_words();
         self.loader.stop().map_err(Error::Stop)?;

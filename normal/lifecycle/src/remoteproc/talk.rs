@@ -112,6 +112,8 @@ impl<L: Loader, M: Machine> Remoteproc<L, M> {
                 let happened = self.journal.at(self.machine.now());
                 session.serve(&self.description, &mut self.machine, happened);
             }
+            // Nobody takes them: they are still there when the normal world wakes up.
+            _ if self.state == State::Suspended => {}
             _ => self.set_aside(),
         }
     }

@@ -16,7 +16,7 @@ use rproc_rpmsg::memory::Memory as _;
 
 use super::*;
 use crate::event::ChannelId;
-use crate::machine::Crash;
+use crate::machine::{Crash, Interrupts};
 use crate::state::Request;
 use crate::testing::{
     self, Board, ECHO, Failure, FakeLoader, FakeMachine, LOG, Ram, TABLE, description, processor,
@@ -558,7 +558,9 @@ proptest! {
             ram.write(TABLE, &testing::table()).unwrap();
             board.run();
         }
-        let mut processor = Remoteproc::new(description(), loader, machine);
+        // A crash that does not wake the normal world waits, which the model knows nothing of.
+        let wakeup = Interrupts { mailbox: false, crash: true };
+        let mut processor = Remoteproc::new(Description { wakeup, ..description() }, loader, machine);
         processor.probe(AutoBoot::No).unwrap();
         processor.set_firmware(testing::table()).unwrap();
         let state = processor.state();

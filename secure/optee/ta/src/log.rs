@@ -10,9 +10,9 @@ pub struct Log;
 
 impl Observer for Log {
     fn event(&mut self, event: Event<'_>) {
-        // The trace is a serial line, where a line takes as long as to load 100 KiB. What was authentic is told, and what was
-        // refused; the rest of a load is as the image says.
-        if matches!(event, Event::SegmentLoaded { .. } | Event::Loaded { .. }) {
+        // The trace is a serial line, where a line takes as long as to load 100 KiB. What runs is told, with what its image
+        // leaves open, and what was refused; how a load went is as the image says.
+        if matches!(event, Event::Authenticated { .. } | Event::SegmentLoaded { .. } | Event::Loaded { .. }) {
             return;
         }
         let mut line = Line { bytes: [0; Line::SIZE], len: 0 };

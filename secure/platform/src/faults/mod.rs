@@ -43,6 +43,11 @@ fn life_with(case: Case, at: Point, fault: Fault) {
         assert!(life.act(Step::Start).is_err(), "{what}");
         assert!(!life.running(), "{what}");
     }
+    // What cannot be held any more is without its memory.
+    if step == Step::Start && life.running() {
+        let code = if case.id == M4.id { 0x3800_0000 } else { case.code };
+        assert!(!life.fake().reaches(case.id, code), "{what}");
+    }
     let again = [Step::Load(case.code), Step::Start, Step::Stop, Step::Release];
     for step in again.into_iter().chain(again) {
         let _ = life.act(step);

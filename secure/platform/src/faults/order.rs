@@ -2,7 +2,8 @@
 
 use rproc_abi::platform::Command;
 use rproc_abi::refusal::{Fact, Place, Reason};
-use rproc_abi::{PtaMemory, TeeResult};
+use rproc_abi::{Placement, PlatformTlvs, PtaMemory, TeeResult};
+use sha2::{Digest, Sha256};
 
 use super::life::{ALL, Life, M0, M4, M4_BY_MONITOR, M33, Step};
 use crate::testing::{Bytes, Fault, Point};
@@ -46,6 +47,97 @@ fn a_wrong_digest_leaves_nothing_that_could_be_started() {
         let buffer = PtaMemory::PrivateMut(&mut bytes);
         assert_eq!(life.invoke(Command::ReadMemory { address: case.code, buffer }), TeeResult::SUCCESS);
         assert_eq!(bytes, [0; 8]);
+    }
+}
+
+/// A container of two segments of 100 bytes each, and how to place them.
+fn two_segments(code: u64, data: u64) -> ([u8; 200], [Placement; 2]) {
+    let mut container = [0x11; 200];
+    container[100..].fill(0x22);
+    let placement = |index: u32, address| {
+        let offset = 100 * index as usize;
+        let digest = Sha256::digest(&container[offset..offset + 100]).into();
+        Placement {
+            image: 3,
+            index,
+            offset: offset as u64,
+            address,
+            file_size: 100,
+            memory_size: 132,
+            digest,
+        }
+    };
+    (container, [placement(0, code), placement(1, data)])
+}
+
+fn place(life: &mut Life, container: &[u8], placements: &[u8], tlvs: &[u8]) -> TeeResult {
+    life.invoke(Command::LoadSegments {
+        container: PtaMemory::Shared(Bytes::new(container)),
+        placements: PtaMemory::Private(placements),
+        tlvs: PtaMemory::Private(tlvs),
+    })
+}
+
+#[test]
+fn segments_are_placed_together_as_they_are_one_by_one() {
+    for case in ALL {
+        let mut life = Life::new(case);
+        let (container, placements) = two_segments(case.code, case.data);
+        let placements = placements.map(|placement| placement.encode()).concat();
+        let boot_address = (case.code as u32).to_le_bytes();
+        let tlvs = [&PlatformTlvs::head(0x1_0001, 4), &boot_address[..]].concat();
+        for cut in 1..tlvs.len() {
+            let result = place(&mut life, &container, &placements, &tlvs[..cut]);
+            assert_eq!(result, Reason::BadTlv.result());
+            assert!(life.any_open(), "nothing was begun");
+        }
+        assert_eq!(place(&mut life, &container, &placements, &tlvs), TeeResult::SUCCESS);
+        for (address, byte) in [(case.code, 0x11), (case.data, 0x22)] {
+            let mut bytes = [0xff; 132];
+            let buffer = PtaMemory::PrivateMut(&mut bytes);
+            assert_eq!(life.invoke(Command::ReadMemory { address, buffer }), TeeResult::SUCCESS);
+            assert!(bytes[..100] == [byte; 100] && bytes[100..] == [0; 32], "{}", case.name);
+        }
+        life.act(Step::Start).unwrap();
+        assert_eq!(place(&mut life, &container, &placements, &[]), Reason::AlreadyStarted.result());
+        assert!(life.running());
+    }
+}
+
+#[test]
+fn a_segment_that_cannot_be_placed_with_others_is_named() {
+    for case in ALL {
+        let (container, good) = two_segments(case.code, case.data);
+        let second = |change: fn(&mut Placement)| {
+            let mut placements = good;
+            change(&mut placements[1]);
+            placements.map(|placement| placement.encode()).concat()
+        };
+        for (placements, reason) in [
+            (second(|placement| placement.digest[31] ^= 1), Reason::SegmentDigest),
+            (second(|placement| placement.address = 0x4000_0000), Reason::AddressOutsideRegions),
+            (second(|placement| placement.offset = 101), Reason::SharedMemory),
+            (second(|placement| placement.offset = u64::MAX), Reason::SharedMemory),
+            (second(|placement| placement.memory_size = u64::MAX), Reason::AddressOutsideRegions),
+        ] {
+            let mut life = Life::new(case);
+            life.act(Step::BootAddress).unwrap();
+            assert_eq!(place(&mut life, &container, &placements, &[]), reason.result(), "{reason:?}");
+            let refusal = life.refusal();
+            assert_eq!((refusal.reason, refusal.place), (reason, Place::Segment { image: 3, index: 1 }));
+            life.act(Step::Release).unwrap();
+            assert!(life.fake().is_zero());
+        }
+        let mut life = Life::new(case);
+        let whole = second(|_| {});
+        assert!(!place(&mut life, &container, &whole[..whole.len() - 1], &[]).is_success());
+        let private = Command::LoadSegments {
+            container: PtaMemory::Private(&container),
+            placements: PtaMemory::Private(&whole),
+            tlvs: PtaMemory::Private(&[]),
+        };
+        assert_eq!(life.invoke(private), Reason::BadRequest.result());
+        assert!(life.any_open(), "nothing was begun");
     }
 }
 

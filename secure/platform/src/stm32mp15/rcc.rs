@@ -2,7 +2,7 @@
 
 use rproc_abi::Refusal;
 
-use crate::hardware::{register_refusal, wait_for};
+use crate::hardware::{register_refusal, wait_for, write_sure};
 use crate::{Hardware, write_checked};
 
 const BASE: u64 = 0x5000_0000;
@@ -27,7 +27,8 @@ pub(super) const MCURSTF: u32 = 1 << 5;
 /// apart is left as it is, and refused: the boot chain has decided so, and Linux relies on it.
 pub(super) fn protect<H: Hardware>(hardware: &mut H) -> Result<(), Refusal> {
     wait_for(hardware, TZCR, TZEN, TZEN, TZCR, 1)?;
-    write_checked(hardware, TZCR, MCKPROT, MCKPROT)
+    // Both bits, though the first is there: what was read wrong must not take it away.
+    write_checked(hardware, TZCR, TZEN | MCKPROT, TZEN | MCKPROT)
 }
 
 /// Lets the normal world reset and start the processor.
@@ -37,7 +38,7 @@ pub(super) fn unprotect<H: Hardware>(hardware: &mut H) -> Result<(), Refusal> {
 
 /// Whether the processor's next reset ends in the hold.
 pub(super) fn hold_boot<H: Hardware>(hardware: &mut H, hold: bool) -> Result<(), Refusal> {
-    write_checked(hardware, MP_GCR, BOOT_MCU, if hold { 0 } else { BOOT_MCU })
+    write_sure(hardware, MP_GCR, BOOT_MCU, if hold { 0 } else { BOOT_MCU })
 }
 
 /// Resets the processor. The reset bit clears itself, so what proves the reset is its cause, which is cleared before.

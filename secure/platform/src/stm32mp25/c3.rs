@@ -2,7 +2,8 @@
 
 use rproc_abi::Refusal;
 
-use crate::{Hardware, write_checked};
+use crate::Hardware;
+use crate::hardware::write_sure;
 
 pub(super) const C3CFGR: u64 = 0x4420_0490;
 /// Keeps the processor in reset.
@@ -21,12 +22,12 @@ pub const M0_CLOCKS: u32 = LPTIM3 | LPUART1 | GPIOZ;
 
 /// Holds the processor: in reset, then without its clock and those of its peripherals.
 pub(super) fn hold<H: Hardware>(hardware: &mut H) -> Result<(), Refusal> {
-    write_checked(hardware, C3CFGR, RST, RST)?;
-    write_checked(hardware, C3CFGR, RST | EN | CLOCKS, RST)
+    write_sure(hardware, C3CFGR, RST, RST)?;
+    write_sure(hardware, C3CFGR, RST | EN | CLOCKS, RST)
 }
 
 /// Lets the held processor go: its clocks first, then the reset.
 pub(super) fn release<H: Hardware>(hardware: &mut H, clocks: u32) -> Result<(), Refusal> {
-    write_checked(hardware, C3CFGR, RST | EN | CLOCKS, RST | EN | clocks)?;
-    write_checked(hardware, C3CFGR, RST, 0)
+    write_sure(hardware, C3CFGR, RST | EN | CLOCKS, RST | EN | clocks)?;
+    write_sure(hardware, C3CFGR, RST, 0)
 }

@@ -2,8 +2,8 @@
 
 use rproc_abi::Refusal;
 
-use crate::hardware::{register_refusal, wait_for};
-use crate::{Hardware, write_checked};
+use crate::Hardware;
+use crate::hardware::{register_refusal, wait_for, write_sure};
 
 const BASE: u64 = 0x4420_0000;
 pub(super) const C2RSTCSETR: u64 = BASE + 0x40c;
@@ -23,7 +23,7 @@ const PATIENCE: u32 = 1000;
 /// The reset bit clears itself, so reading it back proves nothing. That the reset happened is proved by its cause, which
 /// is cleared before.
 pub(super) fn hold<H: Hardware>(hardware: &mut H) -> Result<(), Refusal> {
-    write_checked(hardware, CPUBOOTCR, BOOT_CPU2, 0)?;
+    write_sure(hardware, CPUBOOTCR, BOOT_CPU2, 0)?;
     hardware.write32(CLEAR_RESET_CAUSES, CAUSE_C2RST).map_err(register_refusal)?;
     wait_for(hardware, RESET_CAUSES, CAUSE_C2RST, 0, CLEAR_RESET_CAUSES, PATIENCE)?;
     hardware.write32(C2RSTCSETR, C2RST).map_err(register_refusal)?;
@@ -33,5 +33,5 @@ pub(super) fn hold<H: Hardware>(hardware: &mut H) -> Result<(), Refusal> {
 
 /// Lets the held processor boot.
 pub(super) fn release<H: Hardware>(hardware: &mut H) -> Result<(), Refusal> {
-    write_checked(hardware, CPUBOOTCR, BOOT_CPU2, BOOT_CPU2)
+    write_sure(hardware, CPUBOOTCR, BOOT_CPU2, BOOT_CPU2)
 }

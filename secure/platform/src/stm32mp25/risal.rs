@@ -10,6 +10,7 @@ use rproc_abi::Refusal;
 use rproc_abi::refusal::{Fact, Reason};
 
 use super::holder::{CID_A35, CID_M0_PLUS, Holder};
+use crate::hardware::write_alone;
 use crate::{Hardware, write_checked};
 
 const RIFSC: u64 = 0x4208_0000;
@@ -79,7 +80,7 @@ fn give_bank<H: Hardware>(hardware: &mut H, bank: u64, holder: Holder) -> Result
         }
     }
     let mut set =
-        |subregion: Subregion, bits| write_checked(hardware, subregion.configuration(bank), RIGHTS, bits);
+        |subregion: Subregion, bits| write_alone(hardware, subregion.configuration(bank), RIGHTS, bits);
     // As with RISAF4: the narrower first. With B off, one write changes A's holder.
     match holder {
         Holder::SecureCortexA => {

@@ -73,6 +73,6 @@ impl SharedMemory for Bytes {
     fn part(&self, offset: usize, len: usize) -> Result<Self, OutOfRange> {
         let bytes = self.0.borrow();
         let error = OutOfRange { offset, len, size: bytes.len() };
-        bytes.get(offset..offset + len).map(Self::new).ok_or(error)
+        bytes.get(offset..).and_then(|rest| rest.get(..len)).map(Self::new).ok_or(error)
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Registers {
     stuck: Rc<RefCell<Vec<u64>>>,
     closed: Rc<RefCell<Vec<u64>>>,
     pulses: Rc<RefCell<Vec<u64>>>,
+    /// Resets that clear themselves and do not happen.
+    lost: Rc<RefCell<Vec<u64>>>,
 }
 
 impl Registers {
@@ -45,6 +47,14 @@ impl Hardware for Registers {
         match address {
             0x4420_0404 | 0x4420_040c | 0x5000_0404 if !self.stuck.borrow().contains(&address) => {
                 self.pulses.borrow_mut().push(address);
+                let cause = match address {
+                    0x4420_040c => Some((0x4420_0424, 1 << 14)),
+                    0x5000_0404 => Some((0x5000_0c00, 1 << 5)),
+                    _ => None,
+                };
+                if let Some((register, bit)) = cause.filter(|_| !self.lost.borrow().contains(&address)) {
+                    *self.words.borrow_mut().entry(register).or_default() |= bit;
+                }
             }
             _ if self.stuck.borrow().contains(&address) => {
                 // A pulse that never ends, or a register that keeps its old value.
@@ -52,6 +62,8 @@ impl Hardware for Registers {
                     self.words.borrow_mut().insert(address, value);
                 }
             }
+            0x4420_0428 => *self.words.borrow_mut().entry(0x4420_0424).or_default() &= !value,
+            0x5000_0c00 => *self.words.borrow_mut().entry(address).or_default() &= !value,
             0x5000_0210 => *self.words.borrow_mut().entry(address).or_default() |= value,
             0x5000_0214 => *self.words.borrow_mut().entry(0x5000_0210).or_default() &= !value,
             _ => drop(self.words.borrow_mut().insert(address, value)),
@@ -205,6 +217,25 @@ fn hardware_that_does_not_obey_is_an_error_with_its_register() {
         assert_eq!(ask(&mut server, 1, request), Err(Status::HARDWARE_ERROR));
         let refusal = server.soc().refusal().unwrap();
         assert_eq!((refusal.reason, refusal.place), (reason, Place::Register { address: register }));
+    }
+}
+
+#[test]
+fn a_reset_that_does_not_happen_is_found_out() {
+    for (tables, domain, register) in [
+        (&stm32mp25::TABLES, stm32mp25::C2_R, 0x4420_040c),
+        (&stm32mp15::TABLES, stm32mp15::MCU, 0x5000_0404),
+    ] {
+        let (mut server, registers) = server(tables);
+        // The cause of the one before is no proof of the next.
+        for lost in [false, true] {
+            if lost {
+                registers.lost.borrow_mut().push(register);
+            }
+            let expected = if lost { Some(Status::HARDWARE_ERROR) } else { None };
+            assert_eq!(ask(&mut server, 1, pull(domain, reset::Action::Autonomous)).err(), expected);
+        }
+        assert_eq!(server.soc().refusal().unwrap().place, Place::Register { address: register });
     }
 }
 

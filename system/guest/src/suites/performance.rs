@@ -14,8 +14,10 @@ use crate::report::Report;
 use crate::service::{Service, Target};
 use crate::window::Window;
 
-/// Loads of each image.
+/// Loads of each image that count.
 const LOADS: usize = 9;
+/// Loads before those, in which QEMU translates the code that it has not met yet.
+const WARM_UP: usize = 2;
 /// Calls and kicks that one figure is the mean of.
 const REPEATS: u32 = 1000;
 /// IPCC1's registers of the Cortex-A side (Linux `drivers/mailbox/stm32-ipcc.c`).
@@ -110,6 +112,10 @@ fn loads(target: &Target, firmware: &Firmware) -> Result<Times> {
 
 fn shared_loads(service: &Service, target: &Target, buffer: SharedBuffer) -> Result<Times> {
     let (mut loads, mut releases) = (Vec::new(), Vec::new());
+    for _ in 0..WARM_UP {
+        service.load_shared(target.core(), buffer)?;
+        service.release(target.core())?;
+    }
     for _ in 0..LOADS {
         let begin = Instant::now();
         service.load_shared(target.core(), buffer)?;

@@ -4,7 +4,7 @@
 use rproc_rpmsg::memory::{Fault, Memory};
 
 use super::*;
-use crate::machine::{Machine, Wake};
+use crate::machine::{Interrupts, Machine, Wake};
 
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +116,9 @@ impl Machine for Faulty {
     }
     fn wait(&mut self, limit: Duration) -> Wake {
         self.machine.wait(limit)
+    }
+    fn listen(&mut self, to: Interrupts) {
+        self.machine.listen(to);
     }
     fn now(&self) -> Duration {
         self.machine.now()

@@ -52,6 +52,39 @@ fn a_late_answer_is_told_and_not_taken_for_the_next_runs() {
 }
 
 #[test]
+fn firmware_that_takes_an_old_request_for_its_own_is_started_anew() {
+    let (mut processor, board) = rude();
+    board.polite.set(true);
+    processor.boot().unwrap();
+    let events = processor.poll();
+    let told = |wanted: &Event| events.iter().filter(|event| *event == wanted).count();
+    assert_eq!(
+        (told(&Event::Started), told(&Event::Stopped), told(&Event::Released)),
+        (2, 1, 1),
+        "{events:?}"
+    );
+    // Nothing is left in the mailbox: no later run is started twice.
+    processor.shutdown().unwrap();
+    processor.poll();
+    processor.boot().unwrap();
+    assert_eq!(processor.poll().iter().filter(|event| **event == Event::Started).count(), 1);
+}
+
+#[test]
+fn firmware_that_was_asked_once_is_not_asked_again() {
+    let (mut processor, board, _) = booted();
+    board.failing.borrow_mut().push("stop");
+    processor.shutdown().unwrap_err();
+    board.polite.set(false);
+    let before = processor.machine().now();
+    processor.shutdown().unwrap();
+    assert_eq!(processor.machine().now(), before, "firmware at rest would not answer");
+    let events = processor.poll();
+    let asked = events.iter().filter(|event| matches!(event, Event::LeaveRequested { .. }));
+    assert_eq!(asked.count(), 1, "{events:?}");
+}
+
+#[test]
 fn an_old_signal_is_waited_for_before_a_new_one_is_sent() {
     let (mut processor, board) = rude();
     processor.boot().unwrap();

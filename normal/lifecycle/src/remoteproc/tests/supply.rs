@@ -255,9 +255,54 @@ fn a_domain_that_does_not_come_back_leaves_it_suspended() {
     assert_eq!((processor.state(), board.is_running()), (State::Running, true));
 }
 
+const MAILBOX: Interrupts = Interrupts { mailbox: true, crash: false };
+const CRASH: Interrupts = Interrupts { mailbox: false, crash: true };
+
+#[test]
+fn a_signal_that_does_not_wake_linux_stays_until_it_wakes() {
+    for wakeup in [Interrupts::NONE, CRASH] {
+        let (mut processor, board, _) = supplied(Description { wakeup, ..needy() });
+        processor.boot().unwrap();
+        settle(&mut processor);
+        let channel = processor.channels()[0].id;
+        processor.send(channel, b"later", MOMENT).unwrap();
+        processor.suspend().unwrap();
+        let before = processor.machine().now();
+        let events = settle(&mut processor);
+        assert!(processor.machine().now() >= before + MOMENT, "a wait lasts as long as it was to");
+        assert!(!events.iter().any(|event| matches!(event, Event::MessageReceived { .. })), "{events:?}");
+        assert_eq!((processor.state(), board.is_running()), (State::Suspended, true));
+        assert!(processor.machine_mut().is_pending(Mailbox::Queue0), "nobody took it from the firmware");
+        processor.resume().unwrap();
+        let events = settle(&mut processor);
+        let answer =
+            |event: &Event| matches!(event, Event::MessageReceived { payload, .. } if payload == b"later");
+        assert!(events.iter().any(answer), "{events:?}");
+        assert!(!processor.machine_mut().is_pending(Mailbox::Queue0));
+    }
+}
+
+#[test]
+fn a_crash_that_does_not_wake_linux_is_recovered_from_once_it_wakes() {
+    for wakeup in [Interrupts::NONE, MAILBOX] {
+        let (mut processor, board, _) = supplied(Description { wakeup, ..needy() });
+        processor.boot().unwrap();
+        settle(&mut processor);
+        processor.suspend().unwrap();
+        *board.crash.borrow_mut() = Some(crash());
+        let events = processor.wait(MOMENT);
+        assert!(!events.contains(&Event::Crashed(crash())), "{events:?}");
+        assert_eq!(processor.state(), State::Suspended);
+        processor.resume().unwrap();
+        let events = processor.wait(MOMENT);
+        assert!(events.contains(&Event::Recovered { count: 1 }), "{events:?}");
+        assert_eq!(processor.state(), State::Running);
+    }
+}
+
 #[test]
 fn a_message_wakes_linux_where_the_mailbox_may() {
-    let (mut processor, _, provider) = supplied(Description { wakeup: true, ..needy() });
+    let (mut processor, _, provider) = supplied(Description { wakeup: MAILBOX, ..needy() });
     processor.boot().unwrap();
     settle(&mut processor);
     let channel = processor.channels()[0].id;
@@ -275,7 +320,7 @@ fn a_message_wakes_linux_where_the_mailbox_may() {
 
 #[test]
 fn a_crash_while_linux_sleeps_is_recovered_from_with_full_power() {
-    let (mut processor, board, provider) = supplied(needy());
+    let (mut processor, board, provider) = supplied(Description { wakeup: CRASH, ..needy() });
     processor.boot().unwrap();
     processor.suspend().unwrap();
     *board.crash.borrow_mut() = Some(crash());
