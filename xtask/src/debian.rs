@@ -96,12 +96,14 @@ impl PrivateApt {
         output(self.command("apt-get").arg("download").args(packages).current_dir(into)).map(drop)
     }
 
-    /// Downloads a package of the machine's architecture with everything that it depends on, into a folder.
-    pub fn download_with_dependencies(&self, package: &str, suite: &str, into: &Path) -> Result<()> {
+    /// Downloads packages of the machine's architecture, by preference of a suite, with everything that they depend on, into a folder.
+    pub fn download_with_dependencies(&self, packages: &[&str], suite: &str, into: &Path) -> Result<()> {
         fs::create_dir_all(into.join("partial"))?;
         let mut command = self.command("apt-get");
         command.arg("-o").arg(format!("Dir::Cache::archives={}", into.display()));
-        command.args(["-t", suite, "--no-install-recommends", "--download-only", "-y", "install", package]);
+        command
+            .args(["-t", suite, "--no-install-recommends", "--download-only", "-y", "install"])
+            .args(packages);
         output(&mut command).map(drop)
     }
 

@@ -23,7 +23,10 @@ usage: cargo xtask <chore>
       builds TF-A, OP-TEE and the guest from Debian's packages, boots them under QEMU with the virtual board beside, and runs the
       system tests. --shell leaves you in the booted Linux with rproc on the path. --only runs one boot; --cycles (1000) is how
       often firmware is loaded, started, stopped and released; --linux takes this kernel version instead of the newest;
-      --update asks Debian for versions again; --record writes docs/system-results.md, of all boots.";
+      --update asks Debian for versions again; --record writes docs/system-results.md, of all boots.
+
+  driver [--linux VERSION] [--update]
+      builds Linux's driver (normal/linux) as a module for the kernel that `system` boots, with the kernel's clippy.";
 
 fn main() -> ExitCode {
     if let Some(status) = firmware::run_as_rustc_wrapper() {
@@ -43,6 +46,7 @@ fn run(arguments: &[String]) -> Result<()> {
     match arguments {
         [chore, options @ ..] if chore == "firmware" => firmware::run(&firmware::Options::parse(options)?),
         [chore, options @ ..] if chore == "system" => system::run(&system::Options::parse(options)?),
+        [chore, options @ ..] if chore == "driver" => system::driver(&system::Options::parse(options)?),
         [] => bail!("no chore given\n{HELP}"),
         [chore, ..] if chore == "help" || chore == "--help" => {
             println!("{HELP}");

@@ -48,5 +48,5 @@ impl Scope {
 
 /// The UUIDs in a list as the service wrote it; a trailing partial entry is left out.
 pub fn uuids(list: &[u8]) -> impl Iterator<Item = Uuid> + '_ {
-    list.as_chunks::<16>().0.iter().map(|octets| Uuid::from_octets(*octets))
+    list.chunks_exact(16).filter_map(|octets| octets.try_into().ok()).map(Uuid::from_octets)
 }

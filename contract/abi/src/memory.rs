@@ -1,10 +1,10 @@
 //! Memory that the other world can still write.
 
-use thiserror::Error;
+use core::error::Error;
+use core::fmt;
 
 /// An access past the end of a shared buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("an access of {len} bytes at offset {offset:#x} leaves the shared buffer of {size} bytes")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfRange {
     /// First byte of the access, from the start of the buffer.
     pub offset: usize,
@@ -13,6 +13,15 @@ pub struct OutOfRange {
     /// Bytes in the buffer.
     pub size: usize,
 }
+
+impl fmt::Display for OutOfRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { offset, len, size } = self;
+        write!(f, "an access of {len} bytes at offset {offset:#x} leaves the shared buffer of {size} bytes")
+    }
+}
+
+impl Error for OutOfRange {}
 
 /// A range of memory shared with the normal world: an offset and a length, never a reference.
 ///

@@ -1,6 +1,7 @@
 //! The four parameters of a TEE call, independent of how a world holds memory references.
 
-use thiserror::Error;
+use core::error::Error;
+use core::fmt;
 
 use crate::TeeResult;
 
@@ -150,13 +151,11 @@ impl Completion {
 }
 
 /// Parameters that do not fit the command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadRequest {
     /// No command has this number.
-    #[error("there is no command {0:#x}")]
     UnknownCommand(u32),
     /// A parameter has another type than the command wants.
-    #[error("command {command:#x} wants {expected:?} as parameter {index} and got {found:?}")]
     ParamType {
         /// The command's number.
         command: u32,
@@ -168,7 +167,6 @@ pub enum BadRequest {
         found: ParamKind,
     },
     /// A parameter has a value outside its range.
-    #[error("command {command:#x} takes at most {limit:#x} in parameter {index} and got {found:#x}")]
     ParamRange {
         /// The command's number.
         command: u32,
@@ -180,6 +178,23 @@ pub enum BadRequest {
         found: u64,
     },
 }
+
+impl fmt::Display for BadRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownCommand(command) => write!(f, "there is no command {command:#x}"),
+            Self::ParamType { command, index, expected, found } => {
+                write!(f, "command {command:#x} wants {expected:?} as parameter {index} and got {found:?}")
+            }
+            Self::ParamRange { command, index, limit, found } => write!(
+                f,
+                "command {command:#x} takes at most {limit:#x} in parameter {index} and got {found:#x}"
+            ),
+        }
+    }
+}
+
+impl Error for BadRequest {}
 
 impl From<BadRequest> for TeeResult {
     fn from(_: BadRequest) -> Self {

@@ -1,9 +1,8 @@
 //! UUIDs of the TEE services, in the octet order of RFC 4122 that OP-TEE's device enumeration uses.
 
+use core::error::Error;
 use core::fmt;
 use core::str::FromStr;
-
-use thiserror::Error;
 
 /// A UUID as 16 octets, most significant first (`tee_uuid_to_octets` in OP-TEE, `uuid_t` in Linux).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -54,14 +53,23 @@ impl fmt::Debug for Uuid {
 }
 
 /// Text that is not a UUID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error(
-    "a UUID has 32 hexadecimal digits in groups of 8-4-4-4-12; at character {at} this has something else"
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseUuidError {
     /// Byte offset of the first character that does not fit.
     pub at: usize,
 }
+
+impl fmt::Display for ParseUuidError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "a UUID has 32 hexadecimal digits in groups of 8-4-4-4-12; at character {} this has something else",
+            self.at
+        )
+    }
+}
+
+impl Error for ParseUuidError {}
 
 impl FromStr for Uuid {
     type Err = ParseUuidError;

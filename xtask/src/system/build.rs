@@ -77,8 +77,8 @@ const SECURE_WORLD: &[&str] = &["contract", "secure", "bindings"];
 const PROGRAMS: &[&str] =
     &["contract", "secure", "normal", "board", "cli", "system", "firmware/elf", "bindings"];
 
-/// The sources in these folders, so that a change of any makes it anew.
-fn sources(folders: &[&str]) -> Result<Inputs> {
+/// The sources in these folders of the repository, so that a change of any makes it anew.
+pub fn sources(folders: &[&str]) -> Result<Inputs> {
     let repository = repository();
     let mut files = Vec::new();
     for folder in folders {
@@ -98,7 +98,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
             if name != "target" && name != "tests" && name != "benches" {
                 collect(&path, files)?;
             }
-        } else if [".rs", ".toml", ".lock", ".elf", ".pem", ".dtb", ".h"]
+        } else if [".rs", ".toml", ".lock", ".elf", ".pem", ".dtb", ".h", "Kbuild"]
             .iter()
             .any(|end| name.ends_with(end))
         {
@@ -344,7 +344,8 @@ impl Builder<'_> {
         Ok(target.join("release/rproc"))
     }
 
-    fn log(&self, name: &str) -> Result<PathBuf> {
+    /// The log of a build.
+    pub fn log(&self, name: &str) -> Result<PathBuf> {
         let folder = self.cache.place("logs");
         fs::create_dir_all(&folder)?;
         Ok(folder.join(format!("{name}.log")))

@@ -15,7 +15,7 @@ use crate::repository;
 
 /// Folders of images; each is copied to the guest's `/images/<name>`.
 pub struct Images {
-    /// `echo.img`: the echo firmware with everything bound, for the strict policy.
+    /// `echo.img`: the echo firmware with everything bound, for the strict policy; `foreign.img`: the same with an untrusted key.
     pub firmware: PathBuf,
     /// What both signers make without bindings, good and changed, with what a LOAD must give.
     pub interop: PathBuf,
@@ -86,8 +86,13 @@ impl Maker<'_> {
     fn firmware(&self) -> Result<PathBuf> {
         self.cache.entry("images/firmware", &self.inputs()?, |folder| {
             fs::create_dir_all(folder)?;
-            let key = rsa_key(self.cache);
-            self.sign(&key, &echo(), &folder.join("echo.img"), &["--target", "stm32mp257:m33"])
+            let bound = ["--target", "stm32mp257:m33"];
+            self.sign(&rsa_key(self.cache), &echo(), &folder.join("echo.img"), &bound)?;
+            // With a key that nobody has any more.
+            let foreign = folder.join("foreign.pem");
+            output(Command::new(self.rproc).args(["keys", "new", "--type", "rsa2048"]).arg(&foreign))?;
+            self.sign(&foreign, &echo(), &folder.join("foreign.img"), &bound)?;
+            Ok(fs::remove_file(foreign)?)
         })
     }
 

@@ -4,8 +4,10 @@ mod build;
 mod cache;
 mod checks;
 mod comparison;
+mod driver;
 mod host;
 mod images;
+mod kernel_build;
 mod machine;
 mod packages;
 mod report;
@@ -117,6 +119,19 @@ pub fn run(options: &Options) -> Result<()> {
     conclude(&report, &packages, begun, options.record)
 }
 
+/// Builds Linux's driver for the kernel that the system boots, and says where it is.
+pub fn driver(options: &Options) -> Result<()> {
+    let folder = cache_folder();
+    let cache = Cache::open(folder.clone())?;
+    host::check(&folder)?;
+    println!("packages, in {}", folder.display());
+    let packages = Packages::get(&cache, &options.wishes)?;
+    println!("builds");
+    let folder = Builder { cache: &cache, packages: &packages }.drivers()?;
+    println!("{} is for Linux {}", folder.join(driver::DRIVER).display(), packages.linux_release()?);
+    Ok(())
+}
+
 struct Runner<'a> {
     cache: &'a Cache,
     packages: &'a Packages,
@@ -130,9 +145,11 @@ impl Runner<'_> {
         let initrd = logs.join("initrd.cpio");
         rootfs::make(self.packages, &planned.extra, &initrd)?;
         let inputs = Inputs::new().file(&planned.flash)?.text(format!("{:?}", self.packages.versions));
-        let tree = self
-            .cache
-            .entry("build/virt.dtb", &inputs, |file| tree::make(&self.packages.qemu, &planned.flash, file))?;
+        let nodes = if planned.mailboxes { tree::with_mailboxes() } else { tree::NODES.to_owned() };
+        let name = if planned.mailboxes { "build/virt-mailboxes.dtb" } else { "build/virt.dtb" };
+        let tree = self.cache.entry(name, &inputs.text(&nodes), |file| {
+            tree::make(&self.packages.qemu, &planned.flash, &nodes, file)
+        })?;
         let kernel = self.packages.linux_image()?;
         run(&Boot {
             qemu: &self.packages.qemu,

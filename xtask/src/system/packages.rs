@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::cache::{Cache, Inputs};
+use super::kernel_build::{Kernel, KernelBuild};
 use crate::debian::{PrivateApt, files, unpack, unpack_all};
 
 /// The first Linux whose OP-TEE driver and TEE bus are as docs/protocol.md says.
@@ -55,7 +56,7 @@ impl Packages {
                 wishes.linux.as_deref().is_none_or(|wish| linux.is_some_and(|it| it.starts_with(wish)));
             !wishes.update && !versions.is_empty() && wanted
         });
-        let apt = PrivateApt::new(cache.place("apt"), "amd64,arm64")?;
+        let apt = private_apt(cache)?;
         let versions = match known {
             Some(versions) => versions,
             None => {
@@ -79,6 +80,14 @@ impl Packages {
             .context("no kernel release is recorded")
     }
 
+    /// What builds modules for the kernel; made when it is first asked for.
+    pub fn kernel_build(&self, cache: &Cache) -> Result<KernelBuild> {
+        let version =
+            version_of(&self.versions, "linux-binary").context("no version of the kernel is recorded")?;
+        let kernel = Kernel { release: &self.linux_release()?, version };
+        KernelBuild::get(&private_apt(cache)?, cache, &kernel)
+    }
+
     /// The kernel image.
     pub fn linux_image(&self) -> Result<PathBuf> {
         Ok(self.modules()?.join("vmlinuz"))
@@ -98,6 +107,10 @@ impl Packages {
     pub fn ready_optee(&self) -> PathBuf {
         self.optee.join("usr/lib/optee").join(PLATFORM)
     }
+}
+
+fn private_apt(cache: &Cache) -> Result<PrivateApt> {
+    PrivateApt::new(cache.place("apt"), "amd64,arm64")
 }
 
 fn version_of<'a>(versions: &'a [(String, String)], package: &str) -> Option<&'a str> {
@@ -212,7 +225,7 @@ impl Fetch<'_> {
         self.cache.entry("packages/qemu", &Inputs::new().text(version), |tree| {
             let packages = self.cache.place("packages/qemu.debs");
             self.apt.download_with_dependencies(
-                &format!("qemu-system-arm={version}"),
+                &[&format!("qemu-system-arm={version}")],
                 "trixie-backports",
                 &packages,
             )?;

@@ -10,9 +10,9 @@ use std::process::{Command, Stdio};
 use super::packages::Packages;
 use crate::process::output;
 
-const APPLETS: [&str; 24] = [
-    "sh", "ls", "cat", "mount", "insmod", "dmesg", "echo", "sleep", "mkdir", "ln", "uname", "poweroff",
-    "free", "grep", "head", "tail", "find", "hexdump", "devmem", "ps", "kill", "cut", "cp", "vi",
+const APPLETS: [&str; 25] = [
+    "sh", "ls", "cat", "mount", "insmod", "rmmod", "dmesg", "echo", "sleep", "mkdir", "ln", "uname",
+    "poweroff", "free", "grep", "head", "tail", "find", "hexdump", "devmem", "ps", "kill", "cut", "cp", "vi",
 ];
 const LIBRARIES: [&str; 3] = ["libc.so.6", "libteec.so.2", "libgcc_s.so.1"];
 /// Where tee-supplicant looks for file TAs.
@@ -151,6 +151,7 @@ fn init_script(modules: &[String], extra: &Extra) -> String {
          mount -t devtmpfs dev /dev\n\
          mount -t proc proc /proc\n\
          mount -t sysfs sys /sys\n\
+         mount -t debugfs debug /sys/kernel/debug\n\
          mount -t tmpfs tmp /tmp\n\
          echo \"rproc-value: kernel $(cut -d' ' -f1 /proc/uptime) s\"\n\
          {load}\

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::build::{Builder, CoreSettings, TA_UUID, Ta, TaSettings};
+use super::driver::{DRIVER, MAILBOX};
 use super::images::{Images, upstream_ta};
 use super::rootfs::{Extra, TA_FOLDER};
 
@@ -31,7 +32,7 @@ const CORE_HASH: &str = "core-hash";
 const SUPPLICANT_START: &str = "tee-supplicant -d\nsleep 0.5\n";
 
 /// The boots with tests, in order.
-const TESTS: [&str; 5] = ["bare", "early", "supplicant", "file", "upstream"];
+const TESTS: [&str; 7] = ["bare", "early", "driver", "rpmsg", "supplicant", "file", "upstream"];
 
 /// A pairing of a TA with a platform service, to measure LOAD.
 struct Measurement {
@@ -85,6 +86,8 @@ pub struct Planned {
     pub limit: Duration,
     /// Whether the virtual board is part of the machine.
     pub board: bool,
+    /// Whether the device tree gives the Cortex-M33 its mailboxes.
+    pub mailboxes: bool,
     /// How often the guest starts firmware at least.
     pub starts: usize,
 }
@@ -104,7 +107,16 @@ impl Plan<'_> {
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, "rproc tee list")?;
         extra.shell = true;
-        Ok(Planned { name: "shell", flash, extra, suites: &[], limit: Duration::MAX, board: true, starts: 0 })
+        Ok(Planned {
+            name: "shell",
+            flash,
+            extra,
+            suites: &[],
+            limit: Duration::MAX,
+            board: true,
+            mailboxes: false,
+            starts: 0,
+        })
     }
 
     /// The signed files of our TA, as a product has it, and of upstream's.
@@ -118,6 +130,8 @@ impl Plan<'_> {
         match name {
             "bare" => self.bare(),
             "early" => self.early(cycles),
+            "driver" => self.driver(),
+            "rpmsg" => self.rpmsg(),
             "supplicant" => self.supplicant(),
             "file" => self.file(),
             "upstream" => self.upstream(),
@@ -143,6 +157,7 @@ impl Plan<'_> {
             suites: &["performance"],
             limit: minutes(3),
             board: true,
+            mailboxes: false,
             starts: 0,
         })
     }
@@ -160,6 +175,7 @@ impl Plan<'_> {
             suites: &["bus"],
             limit: minutes(2),
             board: false,
+            mailboxes: false,
             starts: 0,
         })
     }
@@ -189,7 +205,62 @@ impl Plan<'_> {
             suites: &["bus", "logins", "states", "boot", "refusals", "hostile", "cycles", "interrupt"],
             limit: minutes(15),
             board: true,
+            mailboxes: false,
             starts: cycles as usize,
+        })
+    }
+
+    /// Linux's own driver on the service.
+    fn driver(&self) -> Result<Planned> {
+        let ta = self.builder.ta(&EARLY)?;
+        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
+        let module = format!("modules/{DRIVER}.ko");
+        let script = format!(
+            "rproc-guest run driver /{module} /images/firmware/echo.img /images/firmware/foreign.img"
+        );
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
+        extra.files.push((module, self.builder.drivers()?.join(DRIVER)));
+        Ok(Planned {
+            name: "driver",
+            flash,
+            extra,
+            suites: &["driver"],
+            limit: minutes(3),
+            board: true,
+            mailboxes: false,
+            starts: 4,
+        })
+    }
+
+    /// RPMsg through Linux's own drivers, rung by the board's mailboxes.
+    fn rpmsg(&self) -> Result<Planned> {
+        let ta = self.builder.ta(&EARLY)?;
+        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
+        let mut files = Vec::new();
+        let mut script = String::new();
+        // The processor waits for its mailboxes, so their driver may come last.
+        let modules = [
+            (self.builder.rpmsg()?, &["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko"][..]),
+            (self.builder.drivers()?, &[DRIVER, MAILBOX][..]),
+        ];
+        for (folder, names) in modules {
+            for name in names {
+                files.push((format!("modules/{name}"), folder.join(name)));
+                script += &format!("insmod /modules/{name}\n");
+            }
+        }
+        script += "rproc-guest run rpmsg /images/firmware/echo.img";
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
+        extra.files.extend(files);
+        Ok(Planned {
+            name: "rpmsg",
+            flash,
+            extra,
+            suites: &["rpmsg"],
+            limit: minutes(5),
+            board: true,
+            mailboxes: true,
+            starts: 1,
         })
     }
 
@@ -207,6 +278,7 @@ impl Plan<'_> {
             suites: &["bus", "bus"],
             limit: minutes(2),
             board: true,
+            mailboxes: false,
             starts: 0,
         })
     }
@@ -228,6 +300,7 @@ impl Plan<'_> {
             suites: &["bus", "interop", "panic"],
             limit: minutes(3),
             board: true,
+            mailboxes: false,
             starts: 5,
         })
     }
@@ -246,6 +319,7 @@ impl Plan<'_> {
             suites: &["interop"],
             limit: minutes(3),
             board: true,
+            mailboxes: false,
             starts: 0,
         })
     }

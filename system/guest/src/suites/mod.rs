@@ -3,6 +3,7 @@
 mod boot;
 mod bus;
 mod cycles;
+mod driver;
 mod hostile;
 mod interop;
 mod interrupt;
@@ -11,6 +12,7 @@ mod logins;
 mod panic;
 mod performance;
 mod refusals;
+mod rpmsg;
 mod states;
 mod statistics;
 mod verdict;
@@ -70,6 +72,13 @@ pub enum Suite {
         /// A good image whose firmware acknowledges a shutdown request
         image: PathBuf,
     },
+    /// Linux's remoteproc driver, from insertion to removal
+    Driver(driver::Arguments),
+    /// Messages to the firmware and back, through Linux's drivers
+    Rpmsg {
+        /// A good image whose firmware echoes
+        image: PathBuf,
+    },
     /// Images of several signers: NAME.img with NAME.expect
     Interop(interop::Arguments),
 }
@@ -88,6 +97,8 @@ impl Suite {
             Self::Panic { .. } => "panic",
             Self::Performance { .. } => "performance",
             Self::Interrupt { .. } => "interrupt",
+            Self::Driver(_) => "driver",
+            Self::Rpmsg { .. } => "rpmsg",
             Self::Interop(_) => "interop",
         }
     }
@@ -107,6 +118,8 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Panic { image } => panic::run(image, target, &mut report),
         Suite::Performance { folder } => performance::run(folder, target, &mut report),
         Suite::Interrupt { image } => interrupt::run(image, target, &mut report),
+        Suite::Driver(arguments) => driver::run(arguments, &mut report),
+        Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
         Suite::Interop(arguments) => interop::run(arguments, target, &mut report),
     };
     // What stands in the way of a whole suite is a failed test too.

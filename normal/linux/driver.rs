@@ -1,0 +1,38 @@
+//! Linux's driver of the remote processors that a TEE service authenticates, loads and starts.
+// SPDX-License-Identifier: GPL-2.0
+//!
+//! The service is found on the TEE bus by its UUID and its node below `/firmware/optee`; each processor that the node describes and
+//! the service drives becomes a remoteproc of Linux's framework.
+
+mod discovery;
+mod ffi;
+mod processor;
+mod service;
+
+use kernel::prelude::*;
+use kernel::{driver, platform};
+
+module! {
+    type: Driver,
+    name: "rproc_tee",
+    authors: ["The rproc authors"],
+    description: "Remote processors whose firmware a TEE service loads",
+    license: "GPL",
+}
+
+/// What exists while the module is loaded. Fields drop in this order: the service goes with all its processors, then their driver.
+#[pin_data]
+struct Driver {
+    bus: ffi::BusDriver<discovery::Found>,
+    #[pin]
+    processors: driver::Registration<platform::Adapter<processor::Driven>>,
+}
+
+impl kernel::InPlaceModule for Driver {
+    fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            processors <- driver::Registration::new(ffi::CHILD, module),
+            bus: ffi::BusDriver::new(module)?,
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! The service's commands on one session that all processors share, and what its answers mean to Linux.
+// SPDX-License-Identifier: GPL-2.0
+
+use kernel::bindings;
+use kernel::device::Device;
+use kernel::fmt;
+use kernel::page::PAGE_SIZE;
+use kernel::prelude::*;
+use rproc_abi::service::{buffer_size, open_params, Request, TableLocation};
+use rproc_abi::{Completion, ProcessorId, Refusal, TeeResult, Uuid};
+
+use crate::ffi::TeeSession;
+
+/// The largest core dump that is asked for: all memory that a processor of these SoCs may have.
+const MOST_DUMPED: usize = 64 << 20;
+
+/// The remoteproc service.
+pub(crate) struct Service {
+    session: TeeSession,
+}
+
+impl Service {
+    /// Opens it for one of its processors; it then serves all of them.
+    pub(crate) fn open(processor: ProcessorId) -> Result<Self> {
+        let session = TeeSession::open(Uuid::REMOTEPROC_TA, open_params(processor))?.map_err(errno)?;
+        Ok(Self { session })
+    }
+
+    /// Authenticates and loads a signed image.
+    pub(crate) fn load(&self, device: &Device, processor: ProcessorId, image: &[u8]) -> Result {
+        if image.is_empty() {
+            dev_err!(device, "the firmware file is empty\n");
+            return Err(EINVAL);
+        }
+        let image = self.session.share(image)?;
+        let (command, params) = Request::LoadFirmware { processor, image: &image }.into_params();
+        let completion = self.session.invoke(command, params)?;
+        self.check(device, processor, "the firmware is refused", completion).map(drop)
+    }
+
+    /// Where the loaded firmware's resource table is; `None` if it has none.
+    pub(crate) fn table(&self, device: &Device, processor: ProcessorId) -> Result<Option<TableLocation>> {
+        let what = "the resource table is not told";
+        let completion = self.call(device, Request::GetResourceTable { processor }, what)?;
+        let Some(table) = TableLocation::from_outputs(&completion.outputs) else {
+            dev_err!(device, "{}: the service gave no address\n", what);
+            return Err(EIO);
+        };
+        Ok((table.size != 0).then_some(table))
+    }
+
+    /// Lets the processor run what was loaded.
+    pub(crate) fn start(&self, device: &Device, processor: ProcessorId) -> Result {
+        self.call(device, Request::StartFirmware { processor }, "it cannot be started").map(drop)
+    }
+
+    /// Stops the processor.
+    pub(crate) fn stop(&self, device: &Device, processor: ProcessorId) -> Result {
+        self.call(device, Request::StopFirmware { processor }, "it cannot be stopped").map(drop)
+    }
+
+    /// Wipes the processor's memory.
+    pub(crate) fn release(&self, device: &Device, processor: ProcessorId) -> Result {
+        self.call(device, Request::ReleaseFirmware { processor }, "its memory is not released").map(drop)
+    }
+
+    /// What the last run left in the processor's memory, as an ELF core file.
+    pub(crate) fn coredump(&self, device: &Device, processor: ProcessorId) -> Result<VVec<u8>> {
+        // The first call tells how much the second one needs.
+        let mut size = PAGE_SIZE;
+        loop {
+            let mut dump = VVec::from_elem(0u8, size, GFP_KERNEL)?;
+            let completion = {
+                let buffer = self.session.share_mut(&mut dump)?;
+                let (command, params) = Request::GetCoredump { processor, buffer: &buffer }.into_params();
+                self.session.invoke(command, params)?
+            };
+            let needed = buffer_size(&completion.outputs).unwrap_or(0);
+            if completion.result == TeeResult::SHORT_BUFFER && needed > size && needed <= MOST_DUMPED {
+                size = needed;
+                continue;
+            }
+            self.check(device, processor, "there is no core dump", completion)?;
+            dump.truncate(needed);
+            return Ok(dump);
+        }
+    }
+
+    fn call(&self, device: &Device, request: Request<&crate::ffi::Shared<'_>>, what: &str) -> Result<Completion> {
+        let processor = request.processor();
+        let (command, params) = request.into_params();
+        let completion = self.session.invoke(command, params)?;
+        self.check(device, processor, what, completion)
+    }
+
+    /// Says in the log what a failure was, with the service's reason where it tells one.
+    fn check(&self, device: &Device, processor: ProcessorId, what: &str, completion: Completion) -> Result<Completion> {
+        let result = completion.result;
+        if result.is_success() {
+            return Ok(completion);
+        }
+        match self.refusal(processor) {
+            Some(refusal) if refusal.result() == result => {
+                dev_err!(device, "{}: {}; {}\n", what, Text(refusal), refusal.reason.next_step());
+            }
+            _ => dev_err!(device, "{}: {}\n", what, Text(result)),
+        }
+        Err(errno(result))
+    }
+
+    /// Why the last command was refused. Upstream's service has no such command.
+    fn refusal(&self, processor: ProcessorId) -> Option<Refusal> {
+        let mut encoded = KVec::from_elem(0u8, Refusal::ENCODED_SIZE, GFP_KERNEL).ok()?;
+        {
+            let buffer = self.session.share_mut(&mut encoded).ok()?;
+            let (command, params) = Request::GetRefusal { processor, buffer: &buffer }.into_params();
+            let completion = self.session.invoke(command, params).ok()?;
+            completion.result.is_success().then_some(())?;
+        }
+        Refusal::decode(&encoded)
+    }
+}
+
+/// Linux's number for a result.
+pub(crate) fn errno(result: TeeResult) -> Error {
+    let number = match result {
+        TeeResult::SIGNATURE_INVALID | TeeResult::SECURITY | TeeResult::MAC_INVALID => bindings::EKEYREJECTED,
+        TeeResult::ACCESS_DENIED => bindings::EACCES,
+        TeeResult::BAD_PARAMETERS | TeeResult::BAD_FORMAT => bindings::EINVAL,
+        TeeResult::BAD_STATE | TeeResult::BUSY | TeeResult::ACCESS_CONFLICT => bindings::EBUSY,
+        TeeResult::NOT_SUPPORTED | TeeResult::NOT_IMPLEMENTED => bindings::EOPNOTSUPP,
+        TeeResult::ITEM_NOT_FOUND => bindings::ENODEV,
+        TeeResult::OUT_OF_MEMORY => bindings::ENOMEM,
+        TeeResult::SHORT_BUFFER | TeeResult::OVERFLOW => bindings::EOVERFLOW,
+        TeeResult::TIMEOUT => bindings::ETIMEDOUT,
+        _ => bindings::EIO,
+    };
+    Error::from_errno(-(number as i32))
+}
+
+/// Words of `rproc-abi` for the kernel's log.
+pub(crate) struct Text<T>(pub(crate) T);
+
+impl<T: core::fmt::Display> fmt::Display for Text<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        core::fmt::Display::fmt(&self.0, f)
+    }
+}

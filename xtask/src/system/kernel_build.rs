@@ -1,0 +1,288 @@
+//! Debian's own compilers in a folder of their own, where modules for Debian's kernel are built as Debian built the kernel.
+
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::cache::{Cache, Inputs};
+use crate::debian::{PrivateApt, files, unpack};
+use crate::process::{logged, output};
+
+/// The release whose compilers build the kernels of its backports.
+const SUITE: &str = "trixie";
+/// What a build of the kernel's Rust crates and of modules runs; dependencies come with them.
+const TOOLS: &str = "base-files bash dash coreutils sed grep findutils diffutils mawk tar gzip xz-utils make perl python3-minimal bc \
+     flex bison gcc libc6-dev rustc gcc-14-aarch64-linux-gnu rust-src rust-clippy bindgen libelf-dev libssl-dev pahole";
+/// Packages that their dependants only name for other uses: static libraries of clang, 300 MB.
+const LEFT_OUT: &[&str] = &["libclang-19-dev_"];
+/// What maintainer scripts would have made, which are not run.
+const LINKS: [(&str, &str); 2] = [("usr/bin/awk", "mawk"), ("usr/bin/cc", "gcc")];
+/// Character devices that the tools open: name, major and minor number.
+const DEVICES: [(&str, &str, &str); 3] = [("null", "1", "3"), ("zero", "1", "5"), ("urandom", "1", "9")];
+/// Of the kernel's sources only what its configuration and its Rust crates are made from.
+const NOT_READ: [&str; 8] = [
+    "Documentation/*/*",
+    // All but `drivers/rp*`: RPMsg's, which become modules (`RPMSG`).
+    "drivers/[!r]*.c",
+    "drivers/r[!p]*.c",
+    "drivers/gpu/drm/amd/*.h",
+    "fs/*.c",
+    "net/*.c",
+    "sound/*.c",
+    "tools/testing/*",
+];
+/// Drivers of RPMsg's that Debian's configuration leaves out, and what the kernel's headers ask for with `IS_ENABLED`.
+const RPMSG: [&str; 3] = ["virtio_rpmsg_bus", "rpmsg_ns", "rpmsg_char"];
+const RPMSG_OPTIONS: &str =
+    "-DCONFIG_RPMSG_VIRTIO_MODULE=1 -DCONFIG_RPMSG_NS_MODULE=1 -DCONFIG_RPMSG_CHAR_MODULE=1";
+const CROSS: &str = "aarch64-linux-gnu-";
+/// At least so many functions of the kernel's crates must have been compared.
+const FEWEST_EXPORTS: usize = 1000;
+
+/// A folder with everything in it, ready to build modules.
+pub struct KernelBuild {
+    root: PathBuf,
+    headers: String,
+}
+
+/// For which kernel.
+pub struct Kernel<'a> {
+    /// As `uname -r` says it.
+    pub release: &'a str,
+    /// Version of its Debian packages.
+    pub version: &'a str,
+}
+
+impl KernelBuild {
+    /// Fetches, unpacks and prepares whatever is not there yet.
+    pub fn get(apt: &PrivateApt, cache: &Cache, kernel: &Kernel<'_>) -> Result<Self> {
+        // This file is the recipe.
+        let inputs = Inputs::new().text(include_str!("kernel_build.rs"));
+        let inputs = inputs.text(kernel.release).text(kernel.version);
+        let root = cache.entry("packages/kernel-build", &inputs, |root| {
+            make(apt, cache, kernel, root).context(
+                "the kernel's build environment (docs/system.md, The driver's build) is not to be had; `--only` another boot does \
+                 without it",
+            )
+        })?;
+        Ok(Self { root, headers: headers(kernel.release) })
+    }
+
+    /// Copies folders of the repository in, builds the modules of the last one with the kernel's clippy, and gives the folder.
+    pub fn modules(&self, sources: &[(&Path, &str)], log: &Path) -> Result<PathBuf> {
+        let work = self.root.join("work");
+        if work.exists() {
+            fs::remove_dir_all(&work)?;
+        }
+        let mut last = PathBuf::new();
+        for (from, to) in sources {
+            last = work.join(to);
+            fs::create_dir_all(last.parent().unwrap_or(&work))?;
+            output(Command::new("cp").arg("-r").arg(from).arg(&last))?;
+        }
+        self.make(&last, &["CLIPPY=1"], log)?;
+        let said = fs::read_to_string(log)?;
+        if let Some(warning) = said.lines().find(|line| line.starts_with("warning")) {
+            bail!("the kernel's clippy warns: {warning}; all of it is in {}", log.display());
+        }
+        Ok(last)
+    }
+
+    /// The kernel's own drivers of RPMsg over virtio, which Debian's kernel has not, as modules.
+    pub fn rpmsg(&self, log: &Path) -> Result<[PathBuf; 3]> {
+        let folder = self.root.join("rpmsg");
+        let objects = RPMSG.map(|name| format!("{name}.o")).join(" ");
+        fs::write(folder.join("Kbuild"), format!("obj-m := {objects}\nccflags-y := {RPMSG_OPTIONS}\n"))?;
+        fs::remove_file(folder.join("Makefile")).or_else(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+        self.make(&folder, &[], log)?;
+        Ok(RPMSG.map(|name| folder.join(format!("{name}.ko"))))
+    }
+
+    fn make(&self, folder: &Path, more: &[&str], log: &Path) -> Result<()> {
+        let inside = Path::new("/").join(folder.strip_prefix(&self.root)?);
+        let mut make = enter(&self.root)?;
+        make.args(["make", "-C", &self.headers, "ARCH=arm64", &format!("CROSS_COMPILE={CROSS}")]).args(more);
+        make.arg(format!("M={}", inside.display())).arg("modules");
+        logged(&mut make, log)
+    }
+}
+
+/// Where the kernel's headers are in the folder.
+fn headers(release: &str) -> String {
+    format!("/usr/src/linux-headers-{release}")
+}
+
+fn make(apt: &PrivateApt, cache: &Cache, kernel: &Kernel<'_>, root: &Path) -> Result<()> {
+    let downloaded = cache.place("packages/kernel-build.debs");
+    let tools: Vec<&str> = TOOLS.split_whitespace().collect();
+    apt.download_with_dependencies(&tools, SUITE, &downloaded)?;
+    // Common to all architectures, without the name of one.
+    let common = kernel.release.rsplit_once('-').map_or(kernel.release, |(common, _)| common);
+    let series: Vec<&str> = kernel.release.split(['.', '+']).take(2).collect();
+    let source = format!("linux-source-{}", series.join("."));
+    let packages = [
+        format!("linux-headers-{}:arm64", kernel.release),
+        format!("linux-headers-{common}-common"),
+        format!("linux-kbuild-{common}:amd64"),
+        source.clone(),
+    ];
+    apt.download(&packages.map(|package| format!("{package}={}", kernel.version)), &downloaded)?;
+    for package in files(&downloaded, ".deb")? {
+        let name = package.file_name().unwrap_or_default().to_string_lossy();
+        if !LEFT_OUT.iter().any(|left_out| name.starts_with(left_out)) {
+            unpack(&package, root)?;
+        }
+    }
+    fs::remove_dir_all(&downloaded)?;
+    for (link, target) in LINKS {
+        symlink(target, root.join(link)).with_context(|| format!("/{link} of the tools' folder"))?;
+    }
+    if is_root()? {
+        for (name, major, minor) in DEVICES {
+            output(
+                Command::new("mknod")
+                    .args(["-m", "666"])
+                    .arg(root.join("dev").join(name))
+                    .args(["c", major, minor]),
+            )?;
+        }
+    }
+    unpack_sources(root, &source)?;
+    let headers = root.join(headers(kernel.release).trim_start_matches('/'));
+    build_crates(root, &headers, &source, kernel.release, &cache.place("logs/kernel-build.log"))?;
+    compare_symbols(&root.join("objects"), &headers)?;
+    fs::create_dir_all(headers.join("rust"))?;
+    for made in [".rmeta", ".so"] {
+        for file in files(&root.join("objects/rust"), made)? {
+            fs::copy(&file, headers.join("rust").join(file.file_name().unwrap_or_default()))?;
+        }
+    }
+    fs::rename(root.join("sources").join(&source).join("drivers/rpmsg"), root.join("rpmsg"))?;
+    for done in ["objects", "sources", "usr/share/doc", "usr/share/man", "usr/share/locale"] {
+        fs::remove_dir_all(root.join(done))?;
+    }
+    Ok(())
+}
+
+fn unpack_sources(root: &Path, source: &str) -> Result<()> {
+    let archive = root.join("usr/src").join(format!("{source}.tar.xz"));
+    let folder = root.join("sources");
+    fs::create_dir_all(&folder)?;
+    let mut tar = Command::new("tar");
+    tar.arg("-C").arg(&folder).arg("-xf").arg(&archive).arg("--anchored");
+    tar.args(NOT_READ.map(|pattern| format!("--exclude={source}/{pattern}")));
+    output(&mut tar)?;
+    Ok(fs::remove_file(archive)?)
+}
+
+/// Debian's packages for building modules have no Rust crates: they are made from the same sources, configuration and compilers.
+fn build_crates(root: &Path, headers: &Path, source: &str, release: &str, log: &Path) -> Result<()> {
+    let objects = root.join("objects");
+    fs::create_dir_all(&objects)?;
+    fs::create_dir_all(log.parent().unwrap_or(root))?;
+    fs::copy(headers.join(".config"), objects.join(".config"))?;
+    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut make = enter(root)?;
+    make.args([
+        "make",
+        "-C",
+        &format!("/sources/{source}"),
+        "O=/objects",
+        "ARCH=arm64",
+        &format!("-j{jobs}"),
+    ]);
+    make.args([
+        &format!("CROSS_COMPILE={CROSS}"),
+        &format!("CC={CROSS}gcc-14"),
+        &format!("KERNELRELEASE={release}"),
+    ]);
+    make.args(["olddefconfig", "modules_prepare"]);
+    logged(&mut make, log)
+}
+
+/// Refuses crates whose functions have other names than those of Debian's kernel, for a module of them could not be loaded.
+fn compare_symbols(objects: &Path, headers: &Path) -> Result<()> {
+    let mut ours = BTreeSet::new();
+    for file in files(&objects.join("rust"), "_generated.h")? {
+        let text = fs::read_to_string(file)?;
+        let exported =
+            text.lines().filter_map(|line| line.split_once("EXPORT_SYMBOL_RUST_GPL(")?.1.split_once(')'));
+        ours.extend(exported.map(|(name, _)| name.to_owned()).filter(|name| is_from_crates(name)));
+    }
+    let text = fs::read_to_string(headers.join("Module.symvers"))?;
+    let theirs: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split('\t').skip(1);
+            Some((fields.next()?, fields.next()?))
+        })
+        .filter(|(name, place)| *place == "vmlinux" && is_from_crates(name))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let differing = ours.symmetric_difference(&theirs).count();
+    if ours.len() < FEWEST_EXPORTS || differing != 0 {
+        bail!(
+            "the crates made here export {} functions and Debian's kernel {}, of which {differing} differ: another compiler or \
+             configuration built that kernel; `--linux` takes another kernel",
+            ours.len(),
+            theirs.len()
+        );
+    }
+    Ok(())
+}
+
+/// Whether a symbol is a Rust function's or static's (v0 mangling), or one of C's that only Rust calls.
+fn is_from_crates(symbol: &str) -> bool {
+    let rust = symbol.strip_prefix("_R").is_some_and(|rest| rest.starts_with(['N', 'M', 'I', 'X', 'Y']));
+    rust || symbol.starts_with("rust_helper_")
+}
+
+fn is_root() -> Result<bool> {
+    Ok(output(Command::new("id").arg("-u"))? == "0")
+}
+
+/// A command that runs inside the folder, whose words are to follow.
+fn enter(root: &Path) -> Result<Command> {
+    let environment = ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin", "HOME=/root"];
+    if is_root()? {
+        let mut command = Command::new("chroot");
+        command.arg(root).args(environment);
+        return Ok(command);
+    }
+    // Anybody may be root of a user namespace, where devices cannot be made but those of the machine be shown.
+    let script = "PATH=$PATH:/usr/sbin; mount --rbind /dev \"$0/dev\" && exec chroot \"$0\" \"$@\"";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script]).arg(root).args(environment);
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_symbols_are_refused() {
+        let folder = std::env::temp_dir().join(format!("rproc-xtask-symbols-{}", std::process::id()));
+        fs::create_dir_all(folder.join("rust")).unwrap();
+        let names: Vec<String> = (0..FEWEST_EXPORTS).map(|n| format!("_RNvCs_4core{n}")).collect();
+        let exports: String = names.iter().map(|name| format!("EXPORT_SYMBOL_RUST_GPL({name});\n")).collect();
+        fs::write(folder.join("rust/exports_core_generated.h"), exports).unwrap();
+        let listed = |names: &[String]| -> String {
+            names.iter().map(|name| format!("0x00000000\t{name}\tvmlinux\tEXPORT_SYMBOL_GPL\t\n")).collect()
+        };
+        let others =
+            "0x0\tprintk\tvmlinux\tEXPORT_SYMBOL\t\n0x0\t_RNvother\tdrivers/x\tEXPORT_SYMBOL_GPL\t\n";
+        fs::write(folder.join("Module.symvers"), listed(&names) + others).unwrap();
+        compare_symbols(&folder, &folder).unwrap();
+        fs::write(folder.join("Module.symvers"), listed(&names[1..])).unwrap();
+        let error = compare_symbols(&folder, &folder).unwrap_err().to_string();
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(error.contains("1 differ"), "{error}");
+    }
+}
