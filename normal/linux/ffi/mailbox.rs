@@ -1,10 +1,19 @@
 //! The mailboxes of a processor, by which Linux and firmware ring each other.
 // SPDX-License-Identifier: GPL-2.0
 
-use super::*;
+use core::ffi::c_void;
+use core::ptr::{self, NonNull};
+
+use kernel::bindings;
+use kernel::device::Device;
+use kernel::error::{from_err_ptr, to_result};
+use kernel::ffi::c_int;
 use kernel::impl_has_work;
+use kernel::prelude::*;
 use kernel::sync::Arc;
 use kernel::workqueue::{self, Work, WorkItem};
+
+use super::c;
 
 /// The virtqueues' mailboxes, by the virtqueue's number.
 const QUEUES: [&CStr; 2] = [c"vq0", c"vq1"];
