@@ -433,6 +433,31 @@ fn a_crash_on_order_is_dumped_and_recovered_from() {
 }
 
 #[test]
+fn a_second_life_must_prove_itself_as_the_first_did() {
+    let crash = ["--crash-after", "20ms", "--recovery", "on", "--timeout", "200ms"];
+    let run = |more: &[&str]| events(&[&[&*firmware("echo-m33.elf")], &crash[..], more].concat());
+    let (told, code) = run(&["--send", "hi", "--expect", "hi", "--expect", "echo: ready"]);
+    assert_eq!(code, 0, "{told:#?}");
+    let of_each_life: Vec<&str> = told
+        .iter()
+        .filter_map(|event| match event["event"].as_str().unwrap() {
+            "expected" => event["text"].as_str(),
+            "recovered" => Some("recovered"),
+            _ => None,
+        })
+        .collect();
+    let [ready, hi] = ["echo: ready", "hi"];
+    let (before, after) = of_each_life.split_at(2);
+    assert!(before.contains(&ready) && before.contains(&hi), "{of_each_life:?}");
+    assert!(after[0] == "recovered" && after.contains(&ready) && after.contains(&hi), "{of_each_life:?}");
+    // Without questions it is what happens until the time-out that counts.
+    let (told, code) = run(&[]);
+    let finished = told.last().unwrap();
+    assert!(code == 0 && finished["at_us"].as_u64() >= Some(200_000), "{finished}");
+    assert!(finished["reason"].as_str().unwrap().contains("ran for"), "{finished}");
+}
+
+#[test]
 fn without_recovery_an_ordered_crash_ends_the_run() {
     let (told, code) = events(&["--crash-after", "20ms"]);
     assert_eq!((code, of(&told, "crashed").len()), (3, 1));

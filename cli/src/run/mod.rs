@@ -292,14 +292,15 @@ fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, F
         crash_after: arguments.crash_after,
         recovery: arguments.recovery == Switch::On,
         coredump: arguments.coredump.as_ref().map(|path| Coredumps::new(path, inputs)),
-        again: None,
+        again: (arguments.send.clone(), arguments.expect.clone()),
     };
     // The bundled sample is an echo: without other wishes it shows that.
     if echoes && script.sends.is_empty() && script.expects.is_empty() {
         let greeting = "hello from Linux";
         script.sends.push_back(greeting.to_owned());
         script.expects.push(greeting.to_owned());
-        script.again = Some("hello again".to_owned());
+        let again = vec!["hello again".to_owned()];
+        script.again = (again.clone(), again);
     }
     Ok(Session::new(system, sink, script).run()?)
 }

@@ -33,8 +33,8 @@ pub struct Script {
     pub recovery: bool,
     /// Where the memory of crashed processors goes.
     pub coredump: Option<Coredumps>,
-    /// What an echo is asked again after an ordered crash.
-    pub again: Option<String>,
+    /// What is sent and must be said after the recovery from an ordered crash.
+    pub again: (Vec<String>, Vec<String>),
 }
 
 /// The channel of firmware that obeys orders, and the order that has its watchdog bite.
@@ -187,7 +187,6 @@ impl<'a, W: Write> Session<'a, W> {
     /// From the boot to the stop.
     fn follow(&mut self) -> Result<(Outcome, String)> {
         let asked = !self.script.sends.is_empty() || !self.script.expects.is_empty();
-        let asked = asked || (self.script.crash_after.is_some() && self.script.recovery);
         if !self.script.sends.is_empty() && !self.may_announce() {
             let reason = "nothing can be sent: the firmware has no resource table with a virtio device, and so no channels";
             return self.end(Outcome::Failed, reason.to_owned());
@@ -299,10 +298,11 @@ impl<'a, W: Write> Session<'a, W> {
             }
             Event::Recovered { .. } if self.ordered == Ordered::Given => {
                 self.ordered = Ordered::Done;
-                if let Some(text) = self.script.again.take() {
-                    self.script.sends.push_back(text.clone());
-                    self.script.expects.push(text);
-                }
+                // What the firmware said in its first life does not prove a second one.
+                self.sink.forget();
+                let (sends, expects) = std::mem::take(&mut self.script.again);
+                self.script.sends.extend(sends);
+                self.script.expects.extend(expects);
             }
             _ => {}
         }
@@ -344,11 +344,11 @@ impl<'a, W: Write> Session<'a, W> {
 
     fn out_of_time(&self, asked: bool) -> (Outcome, String) {
         let limit = self.script.timeout;
-        if !asked {
-            return (Outcome::Done, format!("ran for {limit:?}"));
-        }
         if self.ordered == Ordered::Given {
             return (Outcome::Failed, format!("the firmware did not crash and recover within {limit:?}"));
+        }
+        if !asked {
+            return (Outcome::Done, format!("ran for {limit:?}"));
         }
         if let Some(text) = self.script.expects.first() {
             return (Outcome::Failed, format!("the firmware did not say {text:?} within {limit:?}"));

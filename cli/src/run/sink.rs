@@ -92,6 +92,11 @@ impl<W: Write> Sink<W> {
         self.emit(now, None, &RunEvent::Finished { outcome, exit_code, reason })
     }
 
+    /// What the firmware has said so far counts no more.
+    pub fn forget(&mut self) {
+        self.heard.clear();
+    }
+
     /// Whether the firmware has said this, as a part of a line or message.
     pub fn has_heard(&self, text: &str) -> bool {
         self.heard.iter().any(|line| line.contains(text))
