@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::Range;
 
 use crate::finding::{Finding, Findings, Problem};
 use crate::model::{MemoryRegion, Model, PlatformProcessor, Processor};
@@ -71,7 +72,7 @@ impl<'a> Words<'a> {
 }
 
 /// The owner of every processor that either tree knows, in the order of their ids; contradictions between the trees, and memory
-/// that Linux shares with a processor outside what the TEE declares as shared, are findings.
+/// that Linux shares with a processor outside what the TEE declares as shared, or that is the TEE's and left to Linux, are findings.
 #[must_use]
 pub fn ownership(linux: &Model, secure: &SecureModel) -> (Vec<Ownership>, Vec<Finding>) {
     let mut findings = Findings::default();
@@ -86,6 +87,7 @@ pub fn ownership(linux: &Model, secure: &SecureModel) -> (Vec<Ownership>, Vec<Fi
         let words = Words::of(id, linux, secure);
         let owner = owner(words, &mut findings).unwrap_or(Owner::Nobody);
         check_shared(words, owner, &mut findings);
+        check_dram(words, owner, (linux, secure), &mut findings);
         check_watchdogs(words, owner, secure, &mut findings);
         let name = words.service.or(words.platform.map(|one| &one.processor)).map(|one| &one.name);
         let name = name.or(words.secure.map(|one| &one.name)).cloned().unwrap_or_default();
@@ -232,6 +234,57 @@ fn check_shared(words: Words<'_>, owner: Owner, findings: &mut Findings) {
         let what = region.to_string();
         findings.error(&linux.path, "memory-region", Problem::Outside { what, bounds, remedy });
     }
+}
+
+/// What the TEE has of the DRAM for a processor must be kept from Linux, which else uses it as its own and faults once it is closed, and
+/// must lie behind a guard that closes it.
+fn check_dram(
+    words: Words<'_>,
+    owner: Owner,
+    (linux, secure): (&Model, &SecureModel),
+    findings: &mut Findings,
+) {
+    let (Owner::Tee, Some(processor)) = (owner, words.secure) else { return };
+    let in_dram = |region: &MemoryRegion| {
+        let range = region.range();
+        secure.ddr.iter().any(|ddr| range.start < ddr.end && ddr.start < range.end)
+    };
+    for one in processor.regions.iter().filter(|one| in_dram(&one.region)) {
+        let (region, range) = (&one.region, one.region.range());
+        if !is_reserved(linux, region) {
+            let expected = format!(
+                "nodes with no-map that cover {region}, which {} in the secure tree has: Linux would use that memory as its own and \
+                 fault once the TEE has closed it",
+                processor.path
+            );
+            findings.node_error("/reserved-memory", Problem::Missing { expected });
+        }
+        let guarded = |memory: &Range<u64>| memory.start <= range.start && range.end <= memory.end;
+        if one.usage == RegionUse::Firmware && !secure.guards.iter().any(|guard| guarded(&guard.memory)) {
+            let problem = Problem::Outside {
+                what: region.to_string(),
+                bounds: "the memory of any guard that is okay".to_string(),
+                remedy:
+                    "set status = \"okay\" in the guard's node: without it the TEE cannot close this memory"
+                        .to_string(),
+            };
+            findings.error(&processor.path, "memory-region", problem);
+        }
+    }
+}
+
+/// Whether regions that Linux does not map cover all of this one.
+fn is_reserved(linux: &Model, region: &MemoryRegion) -> bool {
+    let Range { mut start, end } = region.range();
+    let covers = |start: u64| {
+        let mut reserved = linux.reserved_memory.iter().filter(|one| one.no_map).map(MemoryRegion::range);
+        reserved.find(|range| range.contains(&start)).map(|range| range.end)
+    };
+    while start < end {
+        let Some(covered) = covers(start) else { return false };
+        start = covered;
+    }
+    true
 }
 
 /// A processor that cannot be given to an owner.
@@ -404,6 +457,41 @@ mod tests {
                 (owner != Owner::Nobody, texts.len().min(1)),
                 "{owner}: {texts:?}"
             );
+        }
+    }
+
+    #[test]
+    fn memory_of_the_tees_that_linux_would_use_is_refused() {
+        let (model, secure) =
+            (Model::of(&linux("stm32mp257f-ev1")), SecureModel::of(&secure("stm32mp257f-ev1")));
+        let place = model.reserved_memory.iter().position(|one| one.name == "cm33-cube-fw").unwrap();
+        let changes: [fn(&mut Vec<MemoryRegion>, usize); 4] = [
+            |regions, place| drop(regions.remove(place)),
+            |regions, place| regions[place].size /= 2,
+            |regions, place| regions[place].address += 0x1000,
+            |regions, place| regions[place].no_map = false,
+        ];
+        for change in changes {
+            let mut model = model.clone();
+            change(&mut model.reserved_memory, place);
+            let (_, findings) = ownership(&model, &secure);
+            let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+            let text = finding.to_string();
+            for word in ["/reserved-memory", "cm33-cube-fw (0x80100000..", "no-map", "m33@"] {
+                assert!(text.contains(word), "{word}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn memory_of_the_tees_without_a_guard_is_refused() {
+        let mut secure = SecureModel::of(&secure("stm32mp257f-ev1"));
+        secure.guards.retain(|guard| guard.name != "RISAF4");
+        let (_, findings) = ownership(&Model::of(&linux("stm32mp257f-ev1")), &secure);
+        assert!(!findings.is_empty());
+        for finding in findings {
+            let text = finding.to_string();
+            assert!(text.contains("cm33-cube-") && text.contains("cannot close this memory"), "{text}");
         }
     }
 
