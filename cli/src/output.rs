@@ -26,6 +26,17 @@ pub fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
     print(&text)
 }
 
+/// Refuses `-`, which is the standard output elsewhere and would be the name of a file here.
+pub fn not_standard_output(path: &Path) -> Result<(), Failure> {
+    if path == Path::new("-") {
+        return Err(Failure::help(
+            "- is no file: this is not written to the standard output, so that it appears whole or not at all",
+            "give the name of a file; ./- is one",
+        ));
+    }
+    Ok(())
+}
+
 /// A file to be written, known not to be one of the inputs.
 #[derive(Clone, Debug)]
 pub struct OutputFile {
@@ -35,12 +46,7 @@ pub struct OutputFile {
 impl OutputFile {
     /// Checks, before any work is done, that `path` can be replaced.
     pub fn new(path: &Path, inputs: &[Identity]) -> Result<Self, Failure> {
-        if path == Path::new("-") {
-            return Err(Failure::help(
-                "- is no file: this is not written to the standard output, so that it appears whole or not at all",
-                "give the name of a file; ./- is one",
-            ));
-        }
+        not_standard_output(path)?;
         let cannot = || format!("cannot write {}", path.display());
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,

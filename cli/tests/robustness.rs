@@ -63,6 +63,7 @@ fn a_dash_is_no_file() {
         "sign app.elf -o - --key p256.pem",
         "keys public p256.pem -o -",
         "run --crash-after 1s --recovery on --coredump -",
+        "keys new -",
         "board show stm32mp157f-dk2 --svg -",
     ] {
         let run = folder.rproc(command);

@@ -25,6 +25,7 @@ pub struct Arguments {
 
 /// Makes the key.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
+    output::not_standard_output(&arguments.file)?;
     // Before the key is made: an RSA key takes seconds.
     if arguments.file.symlink_metadata().is_ok() {
         return Err(exists(&arguments.file));
