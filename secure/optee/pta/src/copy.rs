@@ -11,23 +11,15 @@ use core::arch::asm;
 /// Both ranges are mapped, as ordinary memory, and do not overlap; nobody else reads or writes the destination meanwhile. Somebody
 /// may write the source, which changes what is copied and nothing else.
 pub unsafe fn unaligned(to: *mut u8, from: *const u8, len: usize) {
-    let blocks = len / 64 * 64;
+    let pairs = len / 16 * 16;
     // SAFETY: as promised above. Unaligned accesses are allowed there (the build script checks that). Either loop is passed by when
     // it has nothing to do. Plain registers and the flags only.
     unsafe {
         asm!(
-            "cbz {blocks}, 3f",
-            "2: ldp {a}, {b}, [{from}]",
-            "ldp {c}, {d}, [{from}, #16]",
-            "stp {a}, {b}, [{to}]",
-            "stp {c}, {d}, [{to}, #16]",
-            "ldp {a}, {b}, [{from}, #32]",
-            "ldp {c}, {d}, [{from}, #48]",
-            "add {from}, {from}, #64",
-            "stp {a}, {b}, [{to}, #32]",
-            "stp {c}, {d}, [{to}, #48]",
-            "add {to}, {to}, #64",
-            "subs {blocks}, {blocks}, #64",
+            "cbz {pairs}, 3f",
+            "2: ldp {a}, {b}, [{from}], #16",
+            "stp {a}, {b}, [{to}], #16",
+            "subs {pairs}, {pairs}, #16",
             "b.ne 2b",
             "3: cbz {rest}, 5f",
             "4: ldrb {a:w}, [{from}], #1",
@@ -37,12 +29,10 @@ pub unsafe fn unaligned(to: *mut u8, from: *const u8, len: usize) {
             "5:",
             a = out(reg) _,
             b = out(reg) _,
-            c = out(reg) _,
-            d = out(reg) _,
             from = inout(reg) from => _,
             to = inout(reg) to => _,
-            blocks = inout(reg) blocks => _,
-            rest = inout(reg) len - blocks => _,
+            pairs = inout(reg) pairs => _,
+            rest = inout(reg) len - pairs => _,
             options(nostack),
         );
     }
