@@ -9,6 +9,7 @@ use kernel::str::CString;
 use kernel::sync::aref::ARef;
 
 mod bus;
+mod c;
 mod mailbox;
 mod remoteproc;
 mod tee;
@@ -16,28 +17,6 @@ mod tee;
 pub(crate) use bus::{child_data, BusDevice, BusDriver, Child, Service, CHILD};
 pub(crate) use remoteproc::{Lifecycle, Registered, Remoteproc};
 pub(crate) use tee::{Shared, TeeSession};
-
-#[allow(
-    clippy::all,
-    clippy::as_underscore,
-    clippy::cast_lossless,
-    clippy::ptr_as_ptr,
-    clippy::ref_as_ptr,
-    clippy::undocumented_unsafe_blocks,
-    dead_code,
-    improper_ctypes,
-    missing_docs,
-    non_camel_case_types,
-    non_snake_case,
-    non_upper_case_globals,
-    unreachable_pub,
-    unsafe_op_in_unsafe_fn,
-    unused_imports,
-    reason = "bindgen wrote it"
-)]
-mod c {
-    include!(env!("RPROC_TEE_BINDINGS"));
-}
 
 /// The node at a path of the device tree.
 pub(crate) fn node(path: &CStr) -> Option<ARef<FwNode>> {

@@ -12,27 +12,7 @@ use kernel::prelude::*;
 use kernel::sync::Arc;
 use kernel::{bindings, pci};
 
-#[allow(
-    clippy::all,
-    clippy::as_underscore,
-    clippy::cast_lossless,
-    clippy::ptr_as_ptr,
-    clippy::ref_as_ptr,
-    clippy::undocumented_unsafe_blocks,
-    dead_code,
-    improper_ctypes,
-    missing_docs,
-    non_camel_case_types,
-    non_snake_case,
-    non_upper_case_globals,
-    unreachable_pub,
-    unsafe_op_in_unsafe_fn,
-    unused_imports,
-    reason = "bindgen wrote it"
-)]
-mod c {
-    include!(env!("RPROC_TEE_BINDINGS"));
-}
+mod c;
 
 /// A PCI device by numbers, for which the crate knows no vendor.
 pub(crate) const fn pci_id(vendor: u16, device: u16) -> pci::DeviceId {
