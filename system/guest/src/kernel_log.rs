@@ -77,6 +77,17 @@ impl KernelLog {
         Ok(std::mem::take(&mut self.records))
     }
 
+    /// None of the records so far may be a warning, but those that have one of the `meant` parts; they begin anew with the next call.
+    pub fn ensure_quiet(&mut self, meant: &[&str]) -> Result<String> {
+        let records = self.take()?;
+        let unmeant =
+            |record: &&Record| record.is_warning() && !meant.iter().any(|part| record.text.contains(part));
+        match records.iter().find(unmeant) {
+            Some(record) => bail!("the kernel warns: {}", record.text),
+            None => Ok(format!("{} lines, no warning", records.len())),
+        }
+    }
+
     /// Waits until a line has all of these parts, and gives it.
     pub fn wait_for(&mut self, parts: &[&str], limit: Duration) -> Result<String> {
         let begin = Instant::now();

@@ -170,7 +170,7 @@ impl Runner<'_> {
         let before = report.tests.len();
         report.add(planned.name, &outcome.console, planned.suites);
         let logs = self.cache.place("boots").join(planned.name);
-        checks::add(planned.name, &logs, planned.board, planned.starts, report);
+        checks::add(planned, &logs, report);
         let failed = report.tests.iter().skip(before).filter(|test| test.failure.is_some()).count();
         let run = report.tests.len() - before;
         println!(

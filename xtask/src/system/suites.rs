@@ -31,8 +31,11 @@ const CORE_HASH: &str = "core-hash";
 
 const SUPPLICANT_START: &str = "tee-supplicant -d\nsleep 0.5\n";
 
+/// How often Linux's driver starts and stops firmware in one boot.
+const LIVES: usize = 200;
+
 /// The boots with tests, in order.
-const TESTS: [&str; 7] = ["bare", "early", "driver", "rpmsg", "supplicant", "file", "upstream"];
+const TESTS: [&str; 8] = ["bare", "early", "driver", "rpmsg", "lives", "supplicant", "file", "upstream"];
 
 /// A pairing of a TA with a platform service, to measure LOAD.
 struct Measurement {
@@ -92,6 +95,13 @@ pub struct Planned {
     pub starts: usize,
 }
 
+impl Planned {
+    /// How often a suite has firmware crash.
+    pub fn crashes(&self) -> usize {
+        self.suites.iter().filter(|suite| **suite == "recovery").count()
+    }
+}
+
 /// Makes what the boots need and gives them in order.
 pub struct Plan<'a> {
     /// What builds.
@@ -132,6 +142,7 @@ impl Plan<'_> {
             "early" => self.early(cycles),
             "driver" => self.driver(),
             "rpmsg" => self.rpmsg(),
+            "lives" => self.lives(),
             "supplicant" => self.supplicant(),
             "file" => self.file(),
             "upstream" => self.upstream(),
@@ -236,32 +247,63 @@ impl Plan<'_> {
     fn rpmsg(&self) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let mut files = Vec::new();
-        let mut script = String::new();
         // The processor waits for its mailboxes, so their driver may come last.
-        let modules = [
-            (self.builder.rpmsg()?, &["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko"][..]),
-            (self.builder.drivers()?, &[DRIVER, MAILBOX][..]),
-        ];
-        for (folder, names) in modules {
-            for name in names {
-                files.push((format!("modules/{name}"), folder.join(name)));
-                script += &format!("insmod /modules/{name}\n");
-            }
-        }
-        script += "rproc-guest run rpmsg /images/firmware/echo.img";
+        let (files, mut script) = self.modules(
+            &["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko", "rpmsg_tty.ko"],
+            &[DRIVER, MAILBOX],
+        )?;
+        // QEMU maps no on-chip memory any more after the first interrupt, so that a wipe keeps a processor in the secure world for some
+        // ten seconds, after which the kernel would take it for lost.
+        script += "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
+             rproc-guest run rpmsg /images/firmware/echo.img\n\
+             rproc-guest run recovery /images/firmware/obey.img\n\
+             rproc-guest run terminal /images/firmware/tty.img\n\
+             rproc-guest run two /images/firmware/echo.img /images/firmware/starve-m0.img";
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(files);
         Ok(Planned {
             name: "rpmsg",
             flash,
             extra,
-            suites: &["rpmsg"],
-            limit: minutes(5),
+            suites: &["rpmsg", "recovery", "terminal", "two"],
+            limit: minutes(10),
             board: true,
             mailboxes: true,
-            starts: 1,
+            starts: 5,
         })
+    }
+
+    /// Many lives under Linux's driver. Without mailboxes: the rings are laid and found all the same, and QEMU, which maps no memory of
+    /// the board any more after an interrupt, wipes it a thousand times faster.
+    fn lives(&self) -> Result<Planned> {
+        let ta = self.builder.ta(&EARLY)?;
+        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
+        let (files, mut script) = self.modules(&["rpmsg_ns.ko", "virtio_rpmsg_bus.ko"], &[DRIVER])?;
+        script += &format!("rproc-guest run lives /images/firmware/echo.img {LIVES}");
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
+        extra.files.extend(files);
+        Ok(Planned {
+            name: "lives",
+            flash,
+            extra,
+            suites: &["lives"],
+            limit: minutes(5),
+            board: true,
+            mailboxes: false,
+            starts: LIVES,
+        })
+    }
+
+    /// The kernel's modules of RPMsg and ours, and the lines that load them in this order.
+    fn modules(&self, rpmsg: &[&str], ours: &[&str]) -> Result<(Vec<(String, PathBuf)>, String)> {
+        let (mut files, mut script) = (Vec::new(), String::new());
+        for (folder, names) in [(self.builder.rpmsg()?, rpmsg), (self.builder.drivers()?, ours)] {
+            for name in names {
+                files.push((format!("modules/{name}"), folder.join(name)));
+                script += &format!("insmod /modules/{name}\n");
+            }
+        }
+        Ok((files, script))
     }
 
     fn supplicant(&self) -> Result<Planned> {

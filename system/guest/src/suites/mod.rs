@@ -2,19 +2,25 @@
 
 mod boot;
 mod bus;
+mod channel;
 mod cycles;
 mod driver;
+mod footprint;
 mod hostile;
 mod interop;
 mod interrupt;
 mod linux_memory;
+mod lives;
 mod logins;
 mod panic;
 mod performance;
+mod recovery;
 mod refusals;
 mod rpmsg;
 mod states;
 mod statistics;
+mod terminal;
+mod two;
 mod verdict;
 
 use std::path::PathBuf;
@@ -79,6 +85,30 @@ pub enum Suite {
         /// A good image whose firmware echoes
         image: PathBuf,
     },
+    /// Firmware that faults in the middle of a talk, under Linux's driver
+    Recovery {
+        /// A good image whose firmware does what a message says
+        image: PathBuf,
+    },
+    /// Lines to the firmware and back by a terminal of Linux's
+    Terminal {
+        /// A good image whose firmware announces a terminal
+        image: PathBuf,
+    },
+    /// Lives of a firmware under Linux's driver, without memory growth
+    Lives {
+        /// A good image whose firmware echoes
+        image: PathBuf,
+        /// How many
+        count: u32,
+    },
+    /// Two processors at once under Linux's driver
+    Two {
+        /// A good image for the Cortex-M33 whose firmware echoes
+        echo: PathBuf,
+        /// A good image for the Cortex-M0+ whose firmware starves its watchdog
+        starve: PathBuf,
+    },
     /// Images of several signers: NAME.img with NAME.expect
     Interop(interop::Arguments),
 }
@@ -99,6 +129,10 @@ impl Suite {
             Self::Interrupt { .. } => "interrupt",
             Self::Driver(_) => "driver",
             Self::Rpmsg { .. } => "rpmsg",
+            Self::Recovery { .. } => "recovery",
+            Self::Terminal { .. } => "terminal",
+            Self::Lives { .. } => "lives",
+            Self::Two { .. } => "two",
             Self::Interop(_) => "interop",
         }
     }
@@ -120,6 +154,10 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Interrupt { image } => interrupt::run(image, target, &mut report),
         Suite::Driver(arguments) => driver::run(arguments, &mut report),
         Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
+        Suite::Recovery { image } => recovery::run(image, &mut report),
+        Suite::Terminal { image } => terminal::run(image, &mut report),
+        Suite::Lives { image, count } => lives::run(image, *count, target, &mut report),
+        Suite::Two { echo, starve } => two::run(echo, starve, &mut report),
         Suite::Interop(arguments) => interop::run(arguments, target, &mut report),
     };
     // What stands in the way of a whole suite is a failed test too.
