@@ -1,5 +1,6 @@
 //! What stands in the way of a command, and what to do about it.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
@@ -35,14 +36,16 @@ impl NotStarted {
         let warnings = about(true);
         if warnings.is_empty() { about(false) } else { warnings }
     }
+}
 
-    fn sentence(&self) -> String {
+impl fmt::Display for NotStarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.errno, &self.state) {
-            (Some(errno), _) => format!("{} cannot be started with {}: {errno}", self.name, self.firmware),
+            (Some(errno), _) => write!(f, "{} cannot be started with {}: {errno}", self.name, self.firmware),
             (None, Some(state)) => {
-                format!("Linux took the command, and {} is {state} all the same", self.name)
+                write!(f, "Linux took the command, and {} is {state} all the same", self.name)
             }
-            (None, None) => format!("Linux took the command, and {} is gone", self.name),
+            (None, None) => write!(f, "Linux took the command, and {} is gone", self.name),
         }
     }
 }
@@ -118,7 +121,7 @@ pub enum Error {
         state: State,
     },
     /// A start that came to nothing.
-    #[error("{}", .0.sentence())]
+    #[error("{0}")]
     NotStarted(Box<NotStarted>),
     /// Linux did not stop it.
     #[error("{name} was not stopped: {errno}")]
@@ -237,7 +240,7 @@ impl Error {
             Self::FirmwareName { .. } => "give a name below /lib/firmware, such as app.signed".to_owned(),
             Self::FirmwareMissing { name, folders } => {
                 let folder = folders.last().map_or_else(String::new, |folder| folder.display().to_string());
-                format!("copy the file there: cp {name} {folder}/")
+                format!("copy the file to {folder}/{name}")
             }
             Self::FirmwareEmpty(_) => "copy it again: what wrote it may have failed, or its disk was full".to_owned(),
             Self::FirmwareOutside { file, folders } => outside(file, folders),

@@ -118,7 +118,7 @@ impl Follower {
     fn overwritten(&mut self, text: &[u8]) -> Vec<u8> {
         let around = || (0..text.len()).map(|step| (self.position + step) % text.len());
         let changed = |at: &usize| text.get(*at) != self.seen.get(*at);
-        let count = around().enumerate().filter(|(_, at)| changed(at)).last().map_or(0, |(step, _)| step + 1);
+        let count = around().enumerate().rfind(|(_, at)| changed(at)).map_or(0, |(step, _)| step + 1);
         let new = around().take(count).filter_map(|at| text.get(at).copied()).collect();
         self.position = (self.position + count) % text.len().max(1);
         new
