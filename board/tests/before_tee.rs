@@ -10,12 +10,11 @@ use std::time::Duration;
 use rproc_abi::refusal::Reason;
 use rproc_abi::{Login, ProcessorId};
 use rproc_board::boards::BOARDS;
-use rproc_board::boot_stage::{self, Firmware, Protection};
+use rproc_board::boot_stage::Protection;
 use rproc_board::system::{Hardware, Moment, System, SystemConfig};
 use rproc_board::tee::{HostTee, SecureEvent};
 use rproc_board::{Board, Happening, Initiator};
 use rproc_devicetree::Tree;
-use rproc_elf::ElfFile;
 use rproc_lifecycle::{Event, State};
 use rproc_tee::RemoteprocService;
 
@@ -113,16 +112,7 @@ impl Scene {
 
     /// What the first-stage loader does.
     fn loads(&self, board: &Board, protection: Protection) {
-        let elf = firmware(self.sample);
-        let file = ElfFile::parse(&elf).unwrap();
-        let loaded = file.segments().filter(|segment| segment.is_load() && segment.file_size > 0);
-        let segments: Vec<(u64, &[u8])> =
-            loaded.map(|segment| (segment.physical_address, file.segment_bytes(&segment).unwrap())).collect();
-        let vector_table = file.vector_table().unwrap().unwrap().load_address.unwrap() as u32;
-        let table = file.find_resource_table().unwrap();
-        let resource_table = table.map(|table| table.load_address.unwrap() as u32);
-        let firmware = Firmware { segments: &segments, vector_table, resource_table };
-        boot_stage::start(board, self.id, &firmware, protection).unwrap();
+        signing::boot_stage(board, self.id, self.sample, protection);
     }
 
     fn signed(&self) -> Vec<u8> {

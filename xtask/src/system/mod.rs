@@ -145,9 +145,9 @@ impl Runner<'_> {
         let initrd = logs.join("initrd.cpio");
         rootfs::make(self.packages, &planned.extra, &initrd)?;
         let inputs = Inputs::new().file(&planned.flash)?.text(format!("{:?}", self.packages.versions));
-        let nodes = if planned.mailboxes { tree::with_mailboxes() } else { tree::NODES.to_owned() };
-        let name = if planned.mailboxes { "build/virt-mailboxes.dtb" } else { "build/virt.dtb" };
-        let tree = self.cache.entry(name, &inputs.text(&nodes), |file| {
+        let nodes = planned.tree.nodes();
+        let name = format!("build/virt-{}.dtb", planned.tree.name());
+        let tree = self.cache.entry(&name, &inputs.text(&nodes), |file| {
             tree::make(&self.packages.qemu, &planned.flash, &nodes, file)
         })?;
         let kernel = self.packages.linux_image()?;

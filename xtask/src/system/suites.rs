@@ -8,6 +8,7 @@ use super::build::{Builder, CoreSettings, TA_UUID, Ta, TaSettings};
 use super::driver::{DRIVER, MAILBOX};
 use super::images::{Images, upstream_ta};
 use super::rootfs::{Extra, TA_FOLDER};
+use super::tree::{ODD_LINKS, SECOND_SERVICE, THREAD, Tree, V20, V21, V22};
 
 /// Debian's configuration.
 pub const PLAIN: CoreSettings = CoreSettings { name: "plain", crypto_extensions: false };
@@ -33,6 +34,8 @@ const SUPPLICANT_START: &str = "tee-supplicant -d\nsleep 0.5\n";
 
 /// How often Linux's driver starts and stops firmware in one boot.
 const LIVES: usize = 200;
+/// The tree where it is not what is tested.
+const TREE: Tree = Tree::new(&THREAD);
 
 /// The boots with tests, in order.
 const TESTS: [&str; 8] = ["bare", "early", "driver", "rpmsg", "lives", "supplicant", "file", "upstream"];
@@ -89,8 +92,8 @@ pub struct Planned {
     pub limit: Duration,
     /// Whether the virtual board is part of the machine.
     pub board: bool,
-    /// Whether the device tree gives the Cortex-M33 its mailboxes.
-    pub mailboxes: bool,
+    /// The device tree.
+    pub tree: Tree,
     /// How often the guest starts firmware at least.
     pub starts: usize,
 }
@@ -124,7 +127,7 @@ impl Plan<'_> {
             suites: &[],
             limit: Duration::MAX,
             board: true,
-            mailboxes: false,
+            tree: TREE,
             starts: 0,
         })
     }
@@ -168,25 +171,29 @@ impl Plan<'_> {
             suites: &["performance"],
             limit: minutes(3),
             board: true,
-            mailboxes: false,
+            tree: TREE,
             starts: 0,
         })
     }
 
-    /// Debian's OP-TEE as it is: how long a boot takes without us, and a TA without its platform service.
+    /// Debian's OP-TEE as it is: how long a boot takes without us, a TA without its platform service, Linux's driver without a service.
     fn bare(&self) -> Result<Planned> {
         let flash = self.builder.flash("bare", &PLAIN, None, None)?;
         let ta = self.builder.ta(&FILE)?.file;
-        let script = format!("{SUPPLICANT_START}rproc-guest run bus --listed never --not-on-bus");
-        let extra = self.extra(&[], Some(&ta), &script)?;
+        let script = format!(
+            "{SUPPLICANT_START}rproc-guest run bus --listed never --not-on-bus\n\
+             rproc-guest run absent /modules/{DRIVER} --remove"
+        );
+        let mut extra = self.extra(&[], Some(&ta), &script)?;
+        extra.files.push(self.driver_file()?);
         Ok(Planned {
             name: "bare",
             flash,
             extra,
-            suites: &["bus"],
+            suites: &["bus", "absent"],
             limit: minutes(2),
             board: false,
-            mailboxes: false,
+            tree: TREE,
             starts: 0,
         })
     }
@@ -205,19 +212,31 @@ impl Plan<'_> {
              rproc-guest run cycles /images/firmware/echo.img {cycles}\n\
              insmod /modules/uio.ko\n\
              insmod /modules/uio_pci_generic.ko\n\
-             rproc-guest run interrupt /images/firmware/echo.img"
+             rproc-guest run interrupt /images/firmware/echo.img\n\
+             rproc-guest run form /images/firmware/echo.img --module /modules/{DRIVER} --left-out /firmware/optee-rproc"
         );
         let folders = [("firmware", &self.images.firmware), ("refusals", &self.images.refusals)];
-        let extra = self.extra(&folders, None, &script)?;
+        let mut extra = self.extra(&folders, None, &script)?;
+        extra.files.push(self.driver_file()?);
         Ok(Planned {
             name: "early",
             flash,
             extra: Extra { modules: &["uio_pci_generic"], ..extra },
-            suites: &["bus", "logins", "states", "boot", "refusals", "hostile", "cycles", "interrupt"],
+            suites: &[
+                "bus",
+                "logins",
+                "states",
+                "boot",
+                "refusals",
+                "hostile",
+                "cycles",
+                "interrupt",
+                "form",
+            ],
             limit: minutes(15),
             board: true,
-            mailboxes: false,
-            starts: cycles as usize,
+            tree: Tree { more: SECOND_SERVICE, ..Tree::new(&V20) },
+            starts: cycles as usize + 2,
         })
     }
 
@@ -225,12 +244,11 @@ impl Plan<'_> {
     fn driver(&self) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let module = format!("modules/{DRIVER}.ko");
         let script = format!(
-            "rproc-guest run driver /{module} /images/firmware/echo.img /images/firmware/foreign.img"
+            "rproc-guest run driver /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img"
         );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
-        extra.files.push((module, self.builder.drivers()?.join(DRIVER)));
+        extra.files.push(self.driver_file()?);
         Ok(Planned {
             name: "driver",
             flash,
@@ -238,7 +256,7 @@ impl Plan<'_> {
             suites: &["driver"],
             limit: minutes(3),
             board: true,
-            mailboxes: false,
+            tree: TREE,
             starts: 4,
         })
     }
@@ -268,7 +286,7 @@ impl Plan<'_> {
             suites: &["rpmsg", "recovery", "terminal", "two"],
             limit: minutes(10),
             board: true,
-            mailboxes: true,
+            tree: Tree { mailboxes: true, ..Tree::new(&V22) },
             starts: 5,
         })
     }
@@ -289,7 +307,7 @@ impl Plan<'_> {
             suites: &["lives"],
             limit: minutes(5),
             board: true,
-            mailboxes: false,
+            tree: TREE,
             starts: LIVES,
         })
     }
@@ -306,22 +324,29 @@ impl Plan<'_> {
         Ok((files, script))
     }
 
+    /// A service that Linux's driver has to wait for, in a device tree where much is wrong.
     fn supplicant(&self) -> Result<Planned> {
         let ta = self.builder.ta(&SUPPLICANT)?;
         let flash = self.flash("supplicant", "", &PLAIN, Some(&ta))?;
+        let left_out = ["nameless", "wide", "m7@7", "again@8", "short@9", "astray@a"];
+        let left_out: String = left_out.map(|node| format!(" --left-out /{node}")).concat();
         let script = format!(
-            "rproc-guest run bus --listed supplicant --not-on-bus\n{SUPPLICANT_START}rproc-guest run bus --listed supplicant"
+            "rproc-guest run absent /modules/{DRIVER}\n\
+             rproc-guest run bus --listed supplicant --not-on-bus\n\
+             {SUPPLICANT_START}rproc-guest run bus --listed supplicant\n\
+             rproc-guest run form /images/firmware/echo.img{left_out}"
         );
-        let extra = self.extra(&[], None, &script)?;
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
+        extra.files.push(self.driver_file()?);
         Ok(Planned {
             name: "supplicant",
             flash,
             extra,
-            suites: &["bus", "bus"],
-            limit: minutes(2),
+            suites: &["absent", "bus", "bus", "form"],
+            limit: minutes(3),
             board: true,
-            mailboxes: false,
-            starts: 0,
+            tree: Tree { more: ODD_LINKS, ..Tree::new(&V21) },
+            starts: 2,
         })
     }
 
@@ -342,7 +367,7 @@ impl Plan<'_> {
             suites: &["bus", "interop", "panic"],
             limit: minutes(3),
             board: true,
-            mailboxes: false,
+            tree: TREE,
             starts: 5,
         })
     }
@@ -361,7 +386,7 @@ impl Plan<'_> {
             suites: &["interop"],
             limit: minutes(3),
             board: true,
-            mailboxes: false,
+            tree: TREE,
             starts: 0,
         })
     }
@@ -369,6 +394,11 @@ impl Plan<'_> {
     fn flash(&self, name: &str, features: &str, core: &CoreSettings, early: Option<&Ta>) -> Result<PathBuf> {
         let pta = self.builder.pta(core, features)?;
         self.builder.flash(name, core, Some(&pta), early)
+    }
+
+    /// Linux's driver, and where it goes.
+    fn driver_file(&self) -> Result<(String, PathBuf)> {
+        Ok((format!("modules/{DRIVER}"), self.builder.drivers()?.join(DRIVER)))
     }
 
     /// Our two programs, folders of images, and a file TA.

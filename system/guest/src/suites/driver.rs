@@ -29,7 +29,8 @@ pub struct Arguments {
     expect: String,
 }
 
-const CLASS: &str = "/sys/class/remoteproc";
+/// The processors that Linux knows.
+pub const CLASS: &str = "/sys/class/remoteproc";
 const DEBUG: &str = "/sys/kernel/debug/remoteproc";
 /// Where Linux keeps core dumps until somebody takes them.
 const DUMPS: &str = "/sys/class/devcoredump";
@@ -38,7 +39,7 @@ const ELF_CORE: u16 = 4;
 /// Where Linux looks for firmware files.
 const FIRMWARE: &str = "/lib/firmware";
 /// The processors of the device tree (xtask/src/system/tree.rs).
-const PROCESSORS: [&str; 2] = ["m0", "m33"];
+pub const PROCESSORS: [&str; 2] = ["m0", "m33"];
 const MODULE: &str = "rproc_tee";
 /// `EKEYREJECTED`
 const KEY_REJECTED: i32 = 129;
@@ -144,11 +145,13 @@ pub fn take_dump() -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn insert(module: &Path) -> Result<()> {
+/// Loads a module.
+pub fn insert(module: &Path) -> Result<()> {
     shell("insmod", &module.display().to_string())
 }
 
-fn remove() -> Result<()> {
+/// Removes the driver.
+pub fn remove() -> Result<()> {
     shell("rmmod", MODULE)
 }
 
@@ -159,7 +162,7 @@ fn shell(program: &str, word: &str) -> Result<()> {
 }
 
 /// The processors by name, each with its device.
-fn processors() -> Result<BTreeMap<String, String>> {
+pub fn processors() -> Result<BTreeMap<String, String>> {
     let Ok(entries) = fs::read_dir(CLASS) else { bail!("this Linux has no {CLASS}") };
     let mut found = BTreeMap::new();
     for entry in entries {

@@ -6,6 +6,7 @@ mod channel;
 mod cycles;
 mod driver;
 mod footprint;
+mod form;
 mod hostile;
 mod interop;
 mod interrupt;
@@ -80,6 +81,10 @@ pub enum Suite {
     },
     /// Linux's remoteproc driver, from insertion to removal
     Driver(driver::Arguments),
+    /// Linux's driver where the TEE has no service, or none yet
+    Absent(form::AbsentArguments),
+    /// What Linux's driver finds in the device tree, as the service comes and goes
+    Form(form::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
     Rpmsg {
         /// A good image whose firmware echoes
@@ -128,6 +133,8 @@ impl Suite {
             Self::Performance { .. } => "performance",
             Self::Interrupt { .. } => "interrupt",
             Self::Driver(_) => "driver",
+            Self::Absent(_) => "absent",
+            Self::Form(_) => "form",
             Self::Rpmsg { .. } => "rpmsg",
             Self::Recovery { .. } => "recovery",
             Self::Terminal { .. } => "terminal",
@@ -153,6 +160,8 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Performance { folder } => performance::run(folder, target, &mut report),
         Suite::Interrupt { image } => interrupt::run(image, target, &mut report),
         Suite::Driver(arguments) => driver::run(arguments, &mut report),
+        Suite::Absent(arguments) => form::run_absent(arguments, &mut report),
+        Suite::Form(arguments) => form::run(arguments, &mut report),
         Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
         Suite::Recovery { image } => recovery::run(image, &mut report),
         Suite::Terminal { image } => terminal::run(image, &mut report),
