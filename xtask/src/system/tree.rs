@@ -173,7 +173,7 @@ pub const ODD_LINKS: &str = r#"
 	short@9 { reg = <0 9 0 0>; rproc-tee-phandle = <&tee_rproc>; };
 	astray@a { reg = <0 10 0 0>; st,rproc-tee = <&vdev0buffer 1>; };
 	off@b { reg = <0 11 0 0>; st,rproc-tee = <&tee_rproc 1>; status = "disabled"; };
-	firmware { optee-rproc { nameless { }; wide { reg = <0 1>; }; }; };
+	firmware { optee-rproc { nameless { }; wide { reg = <1 0>; }; }; };
 };
 "#;
 
