@@ -216,7 +216,8 @@ impl Plan<'_> {
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let module = format!("modules/{DRIVER}.ko");
         let script = format!(
-            "rproc-guest run driver /{module} /images/firmware/echo.img /images/firmware/foreign.img"
+            "rproc-guest run driver /{module} /images/firmware/echo.img /images/firmware/foreign.img\n\
+             rproc-guest run commands /{module} /images/firmware/echo.img /images/firmware/foreign.img"
         );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.push((module, self.builder.drivers()?.join(DRIVER)));
@@ -224,11 +225,11 @@ impl Plan<'_> {
             name: "driver",
             flash,
             extra,
-            suites: &["driver"],
-            limit: minutes(3),
+            suites: &["driver", "commands"],
+            limit: minutes(6),
             board: true,
             mailboxes: false,
-            starts: 4,
+            starts: 8,
         })
     }
 

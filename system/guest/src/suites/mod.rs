@@ -2,6 +2,7 @@
 
 mod boot;
 mod bus;
+mod commands;
 mod cycles;
 mod driver;
 mod hostile;
@@ -74,6 +75,8 @@ pub enum Suite {
     },
     /// Linux's remoteproc driver, from insertion to removal
     Driver(driver::Arguments),
+    /// What `rproc` does with Linux's remoteproc driver
+    Commands(commands::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
     Rpmsg {
         /// A good image whose firmware echoes
@@ -98,6 +101,7 @@ impl Suite {
             Self::Performance { .. } => "performance",
             Self::Interrupt { .. } => "interrupt",
             Self::Driver(_) => "driver",
+            Self::Commands(_) => "commands",
             Self::Rpmsg { .. } => "rpmsg",
             Self::Interop(_) => "interop",
         }
@@ -119,6 +123,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Performance { folder } => performance::run(folder, target, &mut report),
         Suite::Interrupt { image } => interrupt::run(image, target, &mut report),
         Suite::Driver(arguments) => driver::run(arguments, &mut report),
+        Suite::Commands(arguments) => commands::run(arguments, &mut report),
         Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
         Suite::Interop(arguments) => interop::run(arguments, target, &mut report),
     };
