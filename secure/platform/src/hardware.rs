@@ -169,6 +169,19 @@ pub(crate) fn wait_for<H: Hardware>(
         .at(Place::Register { address: written }))
 }
 
+/// Reads a register that must say the same twice: one that is read wrong once is not believed.
+pub(crate) fn read_twice<H: Hardware>(hardware: &mut H, address: u64) -> Result<u32, Refusal> {
+    let first = hardware.read32(address).map_err(register_refusal)?;
+    let second = hardware.read32(address).map_err(register_refusal)?;
+    if first == second {
+        return Ok(first);
+    }
+    Err(Refusal::new(Reason::RegisterReadBack)
+        .expected(Fact::Address(u64::from(first)))
+        .found(Fact::Address(u64::from(second)))
+        .at(Place::Register { address }))
+}
+
 /// The refusal for a register that the bus would not let us reach.
 pub(crate) fn register_refusal(error: AccessError) -> Refusal {
     Refusal::new(Reason::RegisterAccess).at(Place::Register { address: error.address })
