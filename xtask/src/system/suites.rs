@@ -245,7 +245,8 @@ impl Plan<'_> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let script = format!(
-            "rproc-guest run driver /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img"
+            "rproc-guest run driver /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img\n\
+             rproc-guest run commands /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img"
         );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.push(self.driver_file()?);
@@ -253,11 +254,11 @@ impl Plan<'_> {
             name: "driver",
             flash,
             extra,
-            suites: &["driver"],
-            limit: minutes(3),
+            suites: &["driver", "commands"],
+            limit: minutes(6),
             board: true,
             tree: TREE,
-            starts: 4,
+            starts: 8,
         })
     }
 

@@ -155,7 +155,8 @@ pub fn remove() -> Result<()> {
     shell("rmmod", MODULE)
 }
 
-fn shell(program: &str, word: &str) -> Result<()> {
+/// Runs a program of the guest's, which must end well.
+pub fn shell(program: &str, word: &str) -> Result<()> {
     let ran = Command::new(program).arg(word).output().with_context(|| format!("cannot run {program}"))?;
     ensure!(ran.status.success(), "{program} {word}: {}", String::from_utf8_lossy(&ran.stderr).trim());
     Ok(())

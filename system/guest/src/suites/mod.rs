@@ -3,6 +3,7 @@
 mod boot;
 mod bus;
 mod channel;
+mod commands;
 mod cycles;
 mod driver;
 mod footprint;
@@ -85,6 +86,8 @@ pub enum Suite {
     Absent(form::AbsentArguments),
     /// What Linux's driver finds in the device tree, as the service comes and goes
     Form(form::Arguments),
+    /// What `rproc` does with Linux's remoteproc driver
+    Commands(commands::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
     Rpmsg {
         /// A good image whose firmware echoes
@@ -135,6 +138,7 @@ impl Suite {
             Self::Driver(_) => "driver",
             Self::Absent(_) => "absent",
             Self::Form(_) => "form",
+            Self::Commands(_) => "commands",
             Self::Rpmsg { .. } => "rpmsg",
             Self::Recovery { .. } => "recovery",
             Self::Terminal { .. } => "terminal",
@@ -162,6 +166,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Driver(arguments) => driver::run(arguments, &mut report),
         Suite::Absent(arguments) => form::run_absent(arguments, &mut report),
         Suite::Form(arguments) => form::run(arguments, &mut report),
+        Suite::Commands(arguments) => commands::run(arguments, &mut report),
         Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
         Suite::Recovery { image } => recovery::run(image, &mut report),
         Suite::Terminal { image } => terminal::run(image, &mut report),
