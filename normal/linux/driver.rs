@@ -4,13 +4,15 @@
 //! The service is found on the TEE bus by its UUID and its node below `/firmware/optee`; each processor that the node describes and
 //! the service drives becomes a remoteproc of Linux's framework.
 
+mod addresses;
 mod discovery;
 mod ffi;
 mod processor;
 mod service;
+mod supply;
 
 use kernel::prelude::*;
-use kernel::{driver, platform};
+use kernel::driver;
 
 module! {
     type: Driver,
@@ -25,7 +27,7 @@ module! {
 struct Driver {
     bus: ffi::BusDriver<discovery::Found>,
     #[pin]
-    processors: driver::Registration<platform::Adapter<processor::Driven>>,
+    processors: driver::Registration<ffi::Sleeping<processor::Driven>>,
 }
 
 impl kernel::InPlaceModule for Driver {

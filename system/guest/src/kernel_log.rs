@@ -77,6 +77,17 @@ impl KernelLog {
         Ok(std::mem::take(&mut self.records))
     }
 
+    /// No record since the last look may be a warning, but for those with one of these parts.
+    pub fn ensure_no_warning(&mut self, meant: &[&str]) -> Result<String> {
+        let records = self.take()?;
+        let warned =
+            records.iter().find(|it| it.is_warning() && !meant.iter().any(|meant| it.text.contains(meant)));
+        match warned {
+            Some(record) => bail!("the kernel warns: {}", record.text),
+            None => Ok(format!("{} lines, no warning", records.len())),
+        }
+    }
+
     /// Waits until a line has all of these parts, and gives it.
     pub fn wait_for(&mut self, parts: &[&str], limit: Duration) -> Result<String> {
         let begin = Instant::now();

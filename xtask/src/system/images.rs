@@ -15,7 +15,8 @@ use crate::repository;
 
 /// Folders of images; each is copied to the guest's `/images/<name>`.
 pub struct Images {
-    /// `echo.img`: the echo firmware with everything bound, for the strict policy; `foreign.img`: the same with an untrusted key.
+    /// `echo.img`: the echo firmware with everything bound, for the strict policy; `foreign.img`: the same with an untrusted key;
+    /// `hang.img`: firmware that does nothing.
     pub firmware: PathBuf,
     /// What both signers make without bindings, good and changed, with what a LOAD must give.
     pub interop: PathBuf,
@@ -64,7 +65,8 @@ impl Maker<'_> {
             .text(include_str!("images.rs"))
             .file(self.rproc)?
             .file(&rsa_key(self.cache))?
-            .file(&echo())
+            .file(&echo())?
+            .file(&repository().join("firmware/elf/hang.elf"))
     }
 
     /// Makes the RSA key, once.
@@ -88,6 +90,8 @@ impl Maker<'_> {
             fs::create_dir_all(folder)?;
             let bound = ["--target", "stm32mp257:m33"];
             self.sign(&rsa_key(self.cache), &echo(), &folder.join("echo.img"), &bound)?;
+            let hang = repository().join("firmware/elf/hang.elf");
+            self.sign(&rsa_key(self.cache), &hang, &folder.join("hang.img"), &bound)?;
             // With a key that nobody has any more.
             let foreign = folder.join("foreign.pem");
             output(Command::new(self.rproc).args(["keys", "new", "--type", "rsa2048"]).arg(&foreign))?;

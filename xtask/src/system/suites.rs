@@ -32,7 +32,7 @@ const CORE_HASH: &str = "core-hash";
 const SUPPLICANT_START: &str = "tee-supplicant -d\nsleep 0.5\n";
 
 /// The boots with tests, in order.
-const TESTS: [&str; 7] = ["bare", "early", "driver", "rpmsg", "supplicant", "file", "upstream"];
+const TESTS: [&str; 8] = ["bare", "early", "driver", "life", "rpmsg", "supplicant", "file", "upstream"];
 
 /// A pairing of a TA with a platform service, to measure LOAD.
 struct Measurement {
@@ -131,6 +131,7 @@ impl Plan<'_> {
             "bare" => self.bare(),
             "early" => self.early(cycles),
             "driver" => self.driver(),
+            "life" => self.life(),
             "rpmsg" => self.rpmsg(),
             "supplicant" => self.supplicant(),
             "file" => self.file(),
@@ -229,6 +230,31 @@ impl Plan<'_> {
             board: true,
             mailboxes: false,
             starts: 4,
+        })
+    }
+
+    /// Linux's own driver with everything that a node may have: attachment, sleep, requests to firmware, failed recoveries.
+    fn life(&self) -> Result<Planned> {
+        let ta = self.builder.ta(&EARLY)?;
+        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
+        let (driver, mailbox) = (format!("modules/{DRIVER}"), format!("modules/{MAILBOX}"));
+        let script = format!(
+            "insmod /{mailbox}\n\
+             rproc-guest run life /{driver} /images/firmware/echo.img /images/firmware/foreign.img /images/firmware/hang.img"
+        );
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
+        for (file, name) in [(driver, DRIVER), (mailbox, MAILBOX)] {
+            extra.files.push((file, self.builder.drivers()?.join(name)));
+        }
+        Ok(Planned {
+            name: "life",
+            flash,
+            extra,
+            suites: &["life"],
+            limit: minutes(4),
+            board: true,
+            mailboxes: true,
+            starts: 6,
         })
     }
 

@@ -79,13 +79,35 @@ const IPCC: &str = "
 	};
 };
 ";
+/// Clocks without hardware.
+const SUPPLY: &str = r#"
+&{/} {
+	m33_clock: clock-m33 {
+		compatible = "fixed-clock";
+		#clock-cells = <0>;
+		clock-frequency = <400000000>;
+		clock-output-names = "rproc-m33";
+	};
+	m33_bus_clock: clock-m33-bus {
+		compatible = "fixed-clock";
+		#clock-cells = <0>;
+		clock-frequency = <200000000>;
+		clock-output-names = "rproc-m33-bus";
+	};
+};
+"#;
 const M33: &str = "reg = <1>;\n";
-const MAILBOXES: &str =
-    "mboxes = <&ipcc1 0>, <&ipcc1 1>, <&ipcc1 2>;\n\t\t\t\t\tmbox-names = \"vq0\", \"vq1\", \"shutdown\";\n";
+/// A clock is named twice, as the thread's node of the Cortex-M0+ does.
+const MAILBOXES: &str = r#"
+					mboxes = <&ipcc1 0>, <&ipcc1 1>, <&ipcc1 2>, <&ipcc1 3>;
+					mbox-names = "vq0", "vq1", "shutdown", "detach";
+					clocks = <&m33_clock>, <&m33_bus_clock>, <&m33_clock>;
+					st,auto-boot;
+"#;
 
-/// The nodes with the M33's mailboxes, which it then does not go without.
+/// The nodes with the M33's mailboxes and clocks, which it then does not go without.
 pub fn with_mailboxes() -> String {
-    NODES.replacen(M33, &[M33, MAILBOXES].concat(), 1) + IPCC
+    NODES.replacen(M33, &[M33, MAILBOXES].concat(), 1) + IPCC + SUPPLY
 }
 
 /// Writes the blob to `into`. TF-A's image must be the one that will be booted: QEMU's tree says what is in secure memory.

@@ -30,20 +30,20 @@ pub struct Arguments {
 }
 
 const CLASS: &str = "/sys/class/remoteproc";
-const DEBUG: &str = "/sys/kernel/debug/remoteproc";
+pub(super) const DEBUG: &str = "/sys/kernel/debug/remoteproc";
 /// Where Linux keeps core dumps until somebody takes them.
 const DUMPS: &str = "/sys/class/devcoredump";
 /// `e_type` of a core file.
 const ELF_CORE: u16 = 4;
 /// Where Linux looks for firmware files.
-const FIRMWARE: &str = "/lib/firmware";
+pub(super) const FIRMWARE: &str = "/lib/firmware";
 /// The processors of the device tree (xtask/src/system/tree.rs).
 const PROCESSORS: [&str; 2] = ["m0", "m33"];
 const MODULE: &str = "rproc_tee";
 /// `EKEYREJECTED`
 const KEY_REJECTED: i32 = 129;
 /// How long the kernel or the firmware may take for what is waited for.
-const LIMIT: Duration = Duration::from_secs(10);
+pub(super) const LIMIT: Duration = Duration::from_secs(10);
 /// How long a recovery may take, in which the TEE copies out all of the processor's memory.
 const DUMP_LIMIT: Duration = Duration::from_secs(60);
 /// Warnings that are meant: of a module that is not Debian's, and of the crash that a test causes.
@@ -91,16 +91,7 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         m33.ensure_state("offline")?;
         Ok(format!("offline, and {} bytes are zero", firmware.ensure_wiped()?))
     });
-    let warnings = |log: &mut KernelLog| -> Result<String> {
-        let records = log.take()?;
-        let warned =
-            records.iter().find(|it| it.is_warning() && !MEANT.iter().any(|meant| it.text.contains(meant)));
-        match warned {
-            Some(record) => bail!("the kernel warns: {}", record.text),
-            None => Ok(format!("{} lines, no warning", records.len())),
-        }
-    };
-    report.test("no-warning", || warnings(&mut log));
+    report.test("no-warning", || log.ensure_no_warning(&MEANT));
     report.test("refuses-foreign-key", || {
         let error = m33.boot("foreign.img").err().context("it started")?;
         let errno = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
@@ -130,7 +121,7 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         remove()?;
         Ok("inserted, started and removed again")
     });
-    report.test("no-warning-at-the-end", || warnings(&mut log));
+    report.test("no-warning-at-the-end", || log.ensure_no_warning(&MEANT));
     Ok(())
 }
 
@@ -141,11 +132,11 @@ pub fn offer(image: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn insert(module: &Path) -> Result<()> {
+pub(super) fn insert(module: &Path) -> Result<()> {
     shell("insmod", &module.display().to_string())
 }
 
-fn remove() -> Result<()> {
+pub(super) fn remove() -> Result<()> {
     shell("rmmod", MODULE)
 }
 
@@ -156,7 +147,7 @@ fn shell(program: &str, word: &str) -> Result<()> {
 }
 
 /// The processors by name, each with its device.
-fn processors() -> Result<BTreeMap<String, String>> {
+pub(super) fn processors() -> Result<BTreeMap<String, String>> {
     let Ok(entries) = fs::read_dir(CLASS) else { bail!("this Linux has no {CLASS}") };
     let mut found = BTreeMap::new();
     for entry in entries {
@@ -169,7 +160,8 @@ fn processors() -> Result<BTreeMap<String, String>> {
 
 /// A processor in sysfs.
 pub struct Processor {
-    device: String,
+    /// Its name in sysfs and debugfs.
+    pub device: String,
 }
 
 impl Processor {

@@ -7,6 +7,7 @@ mod driver;
 mod hostile;
 mod interop;
 mod interrupt;
+mod life;
 mod linux_memory;
 mod logins;
 mod panic;
@@ -74,6 +75,8 @@ pub enum Suite {
     },
     /// Linux's remoteproc driver, from insertion to removal
     Driver(driver::Arguments),
+    /// Linux's remoteproc driver: attachment, clocks, power domains, sleep, what firmware does not answer, failed recoveries
+    Life(life::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
     Rpmsg {
         /// A good image whose firmware echoes
@@ -98,6 +101,7 @@ impl Suite {
             Self::Performance { .. } => "performance",
             Self::Interrupt { .. } => "interrupt",
             Self::Driver(_) => "driver",
+            Self::Life(_) => "life",
             Self::Rpmsg { .. } => "rpmsg",
             Self::Interop(_) => "interop",
         }
@@ -119,6 +123,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Performance { folder } => performance::run(folder, target, &mut report),
         Suite::Interrupt { image } => interrupt::run(image, target, &mut report),
         Suite::Driver(arguments) => driver::run(arguments, &mut report),
+        Suite::Life(arguments) => life::run(arguments, target, &mut report),
         Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
         Suite::Interop(arguments) => interop::run(arguments, target, &mut report),
     };
