@@ -4,14 +4,16 @@
 //! The service is found on the TEE bus by its UUID, and its node in the device tree below or beside `/firmware/optee`; each processor
 //! that the tree describes and the service drives becomes a remoteproc of Linux's framework.
 
+mod addresses;
 mod discovery;
 mod ffi;
 mod forms;
 mod processor;
 mod service;
+mod supply;
 
 use kernel::prelude::*;
-use kernel::{driver, platform};
+use kernel::driver;
 
 module! {
     type: Driver,
@@ -26,7 +28,7 @@ module! {
 struct Driver {
     bus: ffi::BusDriver<discovery::Found>,
     #[pin]
-    processors: driver::Registration<platform::Adapter<processor::Driven>>,
+    processors: driver::Registration<ffi::Sleeping<processor::Driven>>,
 }
 
 impl kernel::InPlaceModule for Driver {

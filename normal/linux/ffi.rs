@@ -1,21 +1,31 @@
 //! What the kernel crate lacks, made safe: nodes by their path, memory that is mapped; below it the TEE, remoteproc and mailboxes.
 // SPDX-License-Identifier: GPL-2.0
 
+use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
+use kernel::bindings;
 use kernel::device::property::FwNode;
+use kernel::device::Device;
 use kernel::prelude::*;
 use kernel::str::CString;
 use kernel::sync::aref::ARef;
 
 mod bus;
 mod c;
+mod later;
 mod mailbox;
+mod region;
 mod remoteproc;
+mod sleep;
+mod supply;
 mod tee;
 
 pub(crate) use bus::{child_data, BusDevice, BusDriver, Child, Service, CHILD};
+pub(crate) use region::Region;
 pub(crate) use remoteproc::{Lifecycle, Registered, Remoteproc};
+pub(crate) use sleep::{Sleeping, Sleeps};
+pub(crate) use supply::{Clock, PowerDomain};
 pub(crate) use tee::{Shared, TeeSession};
 
 /// The node at a path of the device tree.
@@ -26,6 +36,47 @@ pub(crate) fn node(path: &CStr) -> Option<ARef<FwNode>> {
     let handle = unsafe { &raw mut (*NonNull::new(node)?.as_ptr()).fwnode };
     // SAFETY: `FwNode` is a transparent wrapper of `fwnode_handle`, whose reference count is the node's, raised by the search.
     Some(unsafe { ARef::from_raw(NonNull::new_unchecked(handle.cast())) })
+}
+
+/// The node that another one is in.
+pub(crate) fn parent(node: &FwNode) -> Option<ARef<FwNode>> {
+    // SAFETY: the node is valid.
+    let parent = unsafe { bindings::fwnode_get_parent(ptr::from_ref(node).cast()) };
+    // SAFETY: a transparent wrapper; the call has raised the count.
+    NonNull::new(parent).map(|parent| unsafe { ARef::from_raw(parent.cast()) })
+}
+
+/// The node of a device, or null.
+fn node_of<C: kernel::device::DeviceContext>(device: &Device<C>) -> *mut bindings::device_node {
+    // SAFETY: `Device` is a transparent wrapper of `struct device`, whose node does not change.
+    unsafe { (*ptr::from_ref(device).cast::<bindings::device>()).of_node }
+}
+
+/// How many entries a list of references in a device's node has; 0 where it is not there.
+fn references(device: &Device, list: &CStr, cells: Option<&CStr>) -> Result<u32> {
+    let cells = cells.map_or(ptr::null(), |cells| cells.as_char_ptr());
+    // SAFETY: a node or null, and C strings.
+    let count = unsafe { c::of_count_phandle_with_args(node_of(device), list.as_char_ptr(), cells) };
+    match u32::try_from(count) {
+        Ok(count) => Ok(count),
+        Err(_) if Error::from_errno(count) == ENOENT => Ok(0),
+        Err(_) => Err(unusable(device, Error::from_errno(count), list, fmt!("an entry refers to nothing or is cut short"))),
+    }
+}
+
+/// Says in the log that a property of a device's node is of no use, and gives the error back. What the device only waits for
+/// is not said there but in debugfs, `devices_deferred`.
+pub(crate) fn unusable(device: &Device, error: Error, property: impl kernel::fmt::Display, why: kernel::fmt::Arguments<'_>) -> Error {
+    if let Some(node) = device.fwnode() {
+        fail(device, error, fmt!("{}: {}: {}\n", node.display_name(), property, why));
+    }
+    error
+}
+
+fn fail(device: &Device, error: Error, text: kernel::fmt::Arguments<'_>) {
+    let raw: *const bindings::device = ptr::from_ref(device).cast();
+    // SAFETY: the device is valid, and `%pA` is what the kernel prints `Arguments` with.
+    unsafe { c::dev_err_probe(raw, error.to_errno(), c"%pA".as_char_ptr(), ptr::from_ref(&text).cast::<c_void>()) };
 }
 
 /// A processor's name: that of its node without the unit address, and without `_rproc` where that is its end.

@@ -1,15 +1,20 @@
 //! One processor: its device, and the life of its firmware as Linux's remoteproc core and the service see it.
 // SPDX-License-Identifier: GPL-2.0
 
-use kernel::device::Core;
+use kernel::device::property::FwNode;
+use kernel::device::{Core, Device};
+use kernel::platform;
 use kernel::prelude::*;
 use kernel::str::CString;
+use kernel::sync::aref::ARef;
 use kernel::sync::{new_mutex, Arc, Mutex};
-use kernel::platform;
+use rproc_abi::service::TableLocation;
 use rproc_abi::ProcessorId;
 
-use crate::ffi::{self, Lifecycle, Mapping, Registered, Remoteproc};
+use crate::addresses::{Addresses, DMA_RANGES};
+use crate::ffi::{self, unusable, Lifecycle, Mapping, Region, Registered, Remoteproc, Sleeps};
 use crate::service::Service;
+use crate::supply::Supply;
 
 /// What a processor's device is made with.
 pub(crate) struct Place {
@@ -19,7 +24,18 @@ pub(crate) struct Place {
 
 /// A processor that is bound to its device.
 pub(crate) struct Driven {
-    _remoteproc: Registered<Processor>,
+    remoteproc: Registered<Processor>,
+    device: ARef<Device>,
+}
+
+impl Sleeps for Driven {
+    fn sleep(&self) -> Result {
+        self.remoteproc.lifecycle().supply.sleep(&self.device)
+    }
+
+    fn wake(&self) -> Result {
+        self.remoteproc.lifecycle().supply.wake(&self.device)
+    }
 }
 
 impl platform::Driver for Driven {
@@ -34,14 +50,77 @@ impl platform::Driver for Driven {
         let place = ffi::child_data::<Place>(device).ok_or(ENODEV)?;
         let node = device.fwnode().ok_or(ENODEV)?;
         let name = ffi::node_name(node)?;
-        let firmware = node.property_read::<CString>(c"firmware-name").optional();
+        let firmware = firmware(device, node)?;
+        let addresses = Addresses::of(node).map_err(|error| {
+            unusable(device, error, DMA_RANGES, fmt!("the parent's is not made of entries of 3 cells"))
+        })?;
+        let regions = Region::all(device)?;
+        let supply = Supply::find(device, CString::try_from_fmt(fmt!("{}", node.display_name()))?)?;
         let processor = try_pin_init!(Processor {
             service: place.service.clone(),
             id: place.id,
+            addresses,
+            regions,
+            supply <- supply,
             run <- new_mutex!(Run::default()),
         });
-        Ok(Self { _remoteproc: Registered::new(device, &name, firmware.as_deref(), processor)? })
+        let runs = place.service.is_started(place.id)?;
+        let remoteproc = Registered::new(device, &name, firmware.as_deref(), runs, processor)?;
+        if runs {
+            dev_info!(device, "{} runs already\n", &*name);
+            remoteproc.lifecycle().supply.claim(device)?;
+        }
+        tell_missing(device, node)?;
+        Ok(Self { remoteproc, device: device.into() })
     }
+}
+
+/// The firmware's file, where the node names one.
+fn firmware(device: &Device, node: &FwNode) -> Result<Option<CString>> {
+    const PROPERTY: &CStr = c"firmware-name";
+    let name = node.property_read::<CString>(PROPERTY).optional();
+    if name.is_none() && node.property_present(PROPERTY) {
+        return Err(unusable(device, EINVAL, PROPERTY, fmt!("it is not a string")));
+    }
+    Ok(name)
+}
+
+/// Says in one line what the node does not have, which the processor goes without.
+fn tell_missing(device: &Device, node: &FwNode) -> Result {
+    const PROPERTIES: [&CStr; 3] = [c"memory-region", c"firmware-name", c"clocks"];
+    const NAMED: [(&CStr, &CStr, &[&CStr]); 2] = [
+        (c"power-domains", c"power-domain-names", &[c"default", c"sleep"]),
+        (c"mboxes", c"mbox-names", &[c"vq0", c"vq1", c"shutdown", c"detach"]),
+    ];
+    let mut missing = KVec::new();
+    let mut add = |words: &[&CStr]| -> Result {
+        for word in words {
+            missing.extend_from_slice(b" ", GFP_KERNEL)?;
+            missing.extend_from_slice(word.to_bytes(), GFP_KERNEL)?;
+        }
+        Ok(())
+    };
+    for property in PROPERTIES {
+        if !node.property_present(property) {
+            add(&[property])?;
+        }
+    }
+    for (property, names, wanted) in NAMED {
+        if !node.property_present(property) {
+            add(&[property])?;
+            continue;
+        }
+        for name in wanted {
+            if node.property_match_string(names, name).is_err() {
+                add(&[names, name])?;
+            }
+        }
+    }
+    if !missing.is_empty() {
+        let missing = core::str::from_utf8(&missing).map_err(|_| EINVAL)?;
+        dev_info!(device, "{} does without:{}\n", node.display_name(), missing);
+    }
+    Ok(())
 }
 
 /// A processor as Linux's remoteproc core drives it.
@@ -49,6 +128,10 @@ impl platform::Driver for Driven {
 struct Processor {
     service: Arc<Service>,
     id: ProcessorId,
+    addresses: Addresses,
+    regions: KVec<Region>,
+    #[pin]
+    supply: Supply,
     #[pin]
     run: Mutex<Run>,
 }
@@ -71,17 +154,40 @@ impl Processor {
         self.service.load(remoteproc, self.id, image)?;
         let mut run = self.run.lock();
         run.loaded = true;
-        run.table = None;
-        if let Some(table) = self.service.table(remoteproc, self.id)? {
-            let size = usize::try_from(table.size)?;
-            run.table = Some(Mapping::new(table.address, size).inspect_err(|_| {
+        run.table = self.map_table(remoteproc, self.service.table(remoteproc, self.id)?)?;
+        Ok(())
+    }
+
+    fn map_table(&self, remoteproc: &Remoteproc<'_>, table: Option<TableLocation>) -> Result<Option<Mapping>> {
+        table
+            .map(|table| {
+                let size = usize::try_from(table.size)?;
+                Mapping::new(table.address, size).inspect_err(|_| {
+                    dev_err!(
+                        remoteproc,
+                        "the resource table, {} bytes at {:#x}, is not in memory reserved with `no-map`\n",
+                        size,
+                        table.address
+                    );
+                })
+            })
+            .transpose()
+    }
+
+    fn add_regions(&self, remoteproc: &Remoteproc<'_>) -> Result {
+        for region in &self.regions {
+            let Some(address) = self.addresses.device(region.start, region.size) else {
                 dev_err!(
                     remoteproc,
-                    "the resource table, {} bytes at {:#x}, is not in memory reserved with `no-map`\n",
-                    size,
-                    table.address
+                    "memory-region: {}, {} bytes at {:#x}, has no address of the processor's; see `{}`\n",
+                    &*region.name,
+                    region.size,
+                    region.start,
+                    DMA_RANGES
                 );
-            })?);
+                return Err(EINVAL);
+            };
+            remoteproc.add_region(region, address, &*region.name == BUFFERS)?;
         }
         Ok(())
     }
@@ -89,12 +195,24 @@ impl Processor {
 
 impl Lifecycle for Processor {
     fn prepare(&self, remoteproc: &Remoteproc<'_>) -> Result {
-        remoteproc.add_memory_regions(|name| name == BUFFERS)
+        self.supply.claim(remoteproc)?;
+        self.add_regions(remoteproc).inspect_err(|_| {
+            // Nothing is called after a failure here.
+            if !remoteproc.is_detached() {
+                self.supply.release();
+            }
+        })
     }
 
     fn unprepare(&self, remoteproc: &Remoteproc<'_>) -> Result {
         *self.run.lock() = Run::default();
-        self.service.release(remoteproc, self.id)
+        if remoteproc.is_detached() {
+            // It runs on.
+            return Ok(());
+        }
+        let released = self.service.release(remoteproc, self.id);
+        self.supply.release();
+        released
     }
 
     fn parse(&self, remoteproc: &Remoteproc<'_>, firmware: &[u8]) -> Result<Option<KVec<u8>>> {
@@ -123,9 +241,26 @@ impl Lifecycle for Processor {
         self.service.start(remoteproc, self.id)
     }
 
+    fn find_table(&self, remoteproc: &Remoteproc<'_>) -> Result {
+        let table = self.service.running_table(remoteproc, self.id)?;
+        self.run.lock().table = self.map_table(remoteproc, table)?;
+        Ok(())
+    }
+
+    fn detach(&self, remoteproc: &Remoteproc<'_>) -> Result {
+        if let Err(error) = remoteproc.ask_to_detach() {
+            dev_warn!(remoteproc, "it does not answer that Linux leaves ({:?}), which does so all the same\n", error);
+        }
+        Ok(())
+    }
+
     fn stop(&self, remoteproc: &Remoteproc<'_>) -> Result {
         if let Err(error) = remoteproc.ask_to_shut_down() {
-            dev_warn!(remoteproc, "it does not answer the request to shut down ({:?}), and is stopped all the same\n", error);
+            dev_warn!(
+                remoteproc,
+                "it does not answer the request to shut down ({:?}), and is stopped all the same\n",
+                error
+            );
         }
         self.service.stop(remoteproc, self.id)
     }

@@ -6,6 +6,7 @@ use kernel::device::Device;
 use kernel::fmt;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
+use rproc_abi::refusal::Reason;
 use rproc_abi::service::{buffer_size, open_params, Request, TableLocation};
 use rproc_abi::{Completion, ProcessorId, Refusal, TeeResult, Uuid};
 
@@ -47,6 +48,35 @@ impl Service {
             return Err(EIO);
         };
         Ok((table.size != 0).then_some(table))
+    }
+
+    /// As [`Self::table`], of firmware that runs. After the service alone was restarted nobody knows.
+    pub(crate) fn running_table(&self, device: &Device, processor: ProcessorId) -> Result<Option<TableLocation>> {
+        let (command, params) = Request::GetResourceTable { processor }.into_params();
+        let completion = self.session.invoke(command, params)?;
+        if completion.result == TeeResult::BAD_STATE && self.started_before(processor) {
+            dev_info!(device, "it runs since before the service was restarted: its resource table is not known\n");
+            return Ok(None);
+        }
+        self.table(device, processor)
+    }
+
+    /// Whether it runs already. No command tells it outright, so it is read off the states that others are refused in. Upstream's
+    /// service dumps nothing and so cannot tell what is only loaded from what runs; then the answer is yes.
+    pub(crate) fn is_started(&self, processor: ProcessorId) -> Result<bool> {
+        let (command, params) = Request::GetResourceTable { processor }.into_params();
+        if !self.session.invoke(command, params)?.result.is_success() {
+            return Ok(self.started_before(processor));
+        }
+        let mut dump = KVec::from_elem(0u8, 1, GFP_KERNEL)?;
+        let buffer = self.session.share_mut(&mut dump)?;
+        let (command, params) = Request::GetCoredump { processor, buffer: &buffer }.into_params();
+        let answer = self.session.invoke(command, params)?.result;
+        Ok(matches!(answer, TeeResult::BAD_STATE | TeeResult::NOT_IMPLEMENTED))
+    }
+
+    fn started_before(&self, processor: ProcessorId) -> bool {
+        self.refusal(processor).is_some_and(|refusal| refusal.reason == Reason::StartedBefore)
     }
 
     /// Lets the processor run what was loaded.

@@ -4,27 +4,50 @@
 use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
-use kernel::bindings;
 use kernel::device::Device;
 use kernel::error::{from_err_ptr, to_result};
 use kernel::ffi::c_int;
-use kernel::impl_has_work;
 use kernel::prelude::*;
 use kernel::sync::Arc;
-use kernel::workqueue::{self, Work, WorkItem};
 
-use super::c;
+use super::later::Later;
+use super::{c, unusable};
 
 /// The virtqueues' mailboxes, by the virtqueue's number.
 const QUEUES: [&CStr; 2] = [c"vq0", c"vq1"];
-const SHUTDOWN: &CStr = c"shutdown";
-/// How long firmware may take to answer a request to shut down, as the stock stm32 driver has it.
-const SHUTDOWN_LIMIT_MS: usize = 500;
+
+/// What firmware is asked for by a mailbox, whose signal it takes when it has done so.
+#[derive(Clone, Copy)]
+pub(super) enum Request {
+    /// To come to rest.
+    Shutdown,
+    /// To do without Linux.
+    Detach,
+}
+
+impl Request {
+    const ALL: [Self; 2] = [Self::Shutdown, Self::Detach];
+
+    fn name(self) -> &'static CStr {
+        match self {
+            Self::Shutdown => c"shutdown",
+            Self::Detach => c"detach",
+        }
+    }
+
+    /// How many milliseconds the firmware may take, as the stock stm32 driver has it.
+    fn limit(self) -> usize {
+        match self {
+            Self::Shutdown => 500,
+            Self::Detach => 200,
+        }
+    }
+}
 
 /// All mailboxes of a processor that its node names.
 pub(super) struct Mailboxes {
     queues: [Option<Mailbox>; 2],
-    shutdown: Option<Mailbox>,
+    requests: [Option<Mailbox>; 2],
 }
 
 impl Mailboxes {
@@ -36,13 +59,17 @@ impl Mailboxes {
     pub(super) unsafe fn request(remoteproc: NonNull<c::rproc>) -> Result<Self> {
         let mut queues = [None, None];
         for ((number, name), queue) in QUEUES.iter().enumerate().zip(&mut queues) {
-            let bell = Arc::pin_init(Bell::new(remoteproc, number as c_int), GFP_KERNEL)?;
+            // SAFETY: by the condition of this function; the task is called with the lock held.
+            let bell = unsafe { Later::new(remoteproc, look_at_queue, number as c_int)? };
             // SAFETY: by the condition of this function.
             *queue = unsafe { Mailbox::request(remoteproc, name, Some(bell), None)? };
         }
-        // SAFETY: by the condition of this function.
-        let shutdown = unsafe { Mailbox::request(remoteproc, SHUTDOWN, None, Some(SHUTDOWN_LIMIT_MS))? };
-        Ok(Self { queues, shutdown })
+        let mut requests = [None, None];
+        for (request, mailbox) in Request::ALL.into_iter().zip(&mut requests) {
+            // SAFETY: by the condition of this function.
+            *mailbox = unsafe { Mailbox::request(remoteproc, request.name(), None, Some(request.limit()))? };
+        }
+        Ok(Self { queues, requests })
     }
 
     /// Tells the firmware of a virtqueue; without a mailbox there is no way to.
@@ -52,48 +79,26 @@ impl Mailboxes {
     }
 
     /// Asks and waits; without a mailbox nothing is asked.
-    pub(super) fn ask_to_shut_down(&self) -> Result {
-        self.shutdown.as_ref().map_or(Ok(()), Mailbox::signal)
+    pub(super) fn ask(&self, request: Request) -> Result {
+        let [shutdown, detach] = &self.requests;
+        let mailbox = match request {
+            Request::Shutdown => shutdown,
+            Request::Detach => detach,
+        };
+        mailbox.as_ref().map_or(Ok(()), Mailbox::signal)
     }
 }
 
-/// What a signal from the firmware does: the virtqueue is looked at where the core's lock may be waited for.
-#[pin_data]
-struct Bell {
-    remoteproc: NonNull<c::rproc>,
-    queue: c_int,
-    #[pin]
-    work: Work<Self>,
-}
-
-// SAFETY: the core's part of a processor may be used by any thread; `Mailbox` waits for the work before it goes.
-unsafe impl Send for Bell {}
-// SAFETY: as above.
-unsafe impl Sync for Bell {}
-
-impl_has_work! {
-    impl HasWork<Self> for Bell { self.work }
-}
-
-impl Bell {
-    fn new(remoteproc: NonNull<c::rproc>, queue: c_int) -> impl PinInit<Self> {
-        pin_init!(Self { remoteproc, queue, work <- kernel::new_work!("rproc-tee") })
-    }
-}
-
-impl WorkItem for Bell {
-    type Pointer = Arc<Self>;
-
-    fn run(this: Arc<Self>) {
-        let raw = this.remoteproc.as_ptr();
-        // SAFETY: the processor is there until `Mailbox` has waited for this work. The virtqueues are while it runs, which cannot end
-        // while its lock is held.
-        unsafe {
-            bindings::mutex_lock(&raw mut (*raw).lock);
-            if (*raw).state == c::rproc_state_RPROC_RUNNING {
-                c::rproc_vq_interrupt(raw, this.queue);
-            }
-            bindings::mutex_unlock(&raw mut (*raw).lock);
+/// What a signal from the firmware does: the virtqueue is looked at.
+///
+/// # Safety
+///
+/// The core's lock is held.
+unsafe fn look_at_queue(raw: *mut c::rproc, queue: c_int) {
+    // SAFETY: the virtqueues are there while it runs, which cannot end while the lock is held.
+    unsafe {
+        if matches!((*raw).state, c::rproc_state_RPROC_RUNNING | c::rproc_state_RPROC_ATTACHED) {
+            c::rproc_vq_interrupt(raw, queue);
         }
     }
 }
@@ -102,7 +107,7 @@ impl WorkItem for Bell {
 #[repr(C)]
 struct Client {
     raw: c::mbox_client,
-    bell: Option<Arc<Bell>>,
+    bell: Option<Arc<Later>>,
 }
 
 /// A mailbox that belongs to a processor.
@@ -126,7 +131,7 @@ impl Mailbox {
     unsafe fn request(
         remoteproc: NonNull<c::rproc>,
         name: &CStr,
-        bell: Option<Arc<Bell>>,
+        bell: Option<Arc<Later>>,
         limit: Option<usize>,
     ) -> Result<Option<Self>> {
         // SAFETY: the processor was allocated with a parent, which stays while it is there.
@@ -140,9 +145,9 @@ impl Mailbox {
         client.raw.rx_callback = Some(rang);
         client.raw.tx_block = limit.is_some();
         client.raw.tx_tout = limit.unwrap_or(0);
-        let name = name.as_char_ptr();
         // SAFETY: the client stays where it is until the channel is freed.
-        let channel = from_err_ptr(unsafe { c::mbox_request_channel_byname(&mut client.raw, name) })?;
+        let channel = from_err_ptr(unsafe { c::mbox_request_channel_byname(&mut client.raw, name.as_char_ptr()) })
+            .map_err(|error| unusable(parent, error, "mboxes", fmt!("{} is not to be had", name)))?;
         Ok(Some(Self { channel: NonNull::new(channel).ok_or(ENODEV)?, client }))
     }
 
@@ -157,11 +162,8 @@ impl Drop for Mailbox {
     fn drop(&mut self) {
         // SAFETY: requested in `request`; after this nothing calls back.
         unsafe { c::mbox_free_channel(self.channel.as_ptr()) };
-        let Some(bell) = &self.client.bell else { return };
-        // SAFETY: the work is initialised, and nobody queues it any more.
-        if unsafe { bindings::cancel_work_sync(Work::raw_get(&bell.work)) } {
-            // SAFETY: it was queued, with a reference that its run would have taken back.
-            drop(unsafe { Arc::from_raw(Arc::as_ptr(bell)) });
+        if let Some(bell) = &self.client.bell {
+            bell.cancel();
         }
     }
 }
@@ -169,7 +171,6 @@ impl Drop for Mailbox {
 unsafe extern "C" fn rang(client: *mut c::mbox_client, _: *mut c_void) {
     // SAFETY: the framework passes the client that was given to it, which `Client` begins with.
     if let Some(bell) = unsafe { &(*client.cast::<Client>()).bell } {
-        // Queued already is as good.
-        let _ = workqueue::system_highpri().enqueue(bell.clone());
+        bell.ask();
     }
 }

@@ -11,15 +11,17 @@ use kernel::device::{Core, Device};
 use kernel::error::{from_result, to_result};
 use kernel::ffi::c_int;
 use kernel::prelude::*;
+use kernel::sync::Arc;
 
-use super::mailbox::Mailboxes;
-use super::{c, stem, Mapping};
+use super::later::Later;
+use super::mailbox::{Mailboxes, Request};
+use super::{c, Mapping, Region};
 
 /// What Linux's remoteproc core asks of a processor; the core holds its lock in each call.
 pub(crate) trait Lifecycle: Send + Sync + 'static {
     /// Before anything else of a boot: what memory is the processor's.
     fn prepare(&self, remoteproc: &Remoteproc<'_>) -> Result;
-    /// The last of a shutdown, and of a boot that failed after `prepare`.
+    /// The last of a shutdown or a detachment, and of a boot or an attachment that failed after `prepare`.
     fn unprepare(&self, remoteproc: &Remoteproc<'_>) -> Result;
     /// The firmware file has come: gives its resource table, if it has one.
     fn parse(&self, remoteproc: &Remoteproc<'_>, firmware: &[u8]) -> Result<Option<KVec<u8>>>;
@@ -29,6 +31,10 @@ pub(crate) trait Lifecycle: Send + Sync + 'static {
     fn loaded_table<R>(&self, found: impl FnOnce(&Mapping) -> R) -> Option<R>;
     /// Lets the processor run.
     fn start(&self, remoteproc: &Remoteproc<'_>) -> Result;
+    /// Finds the resource table of a processor that runs already.
+    fn find_table(&self, remoteproc: &Remoteproc<'_>) -> Result;
+    /// Leaves it running without Linux.
+    fn detach(&self, remoteproc: &Remoteproc<'_>) -> Result;
     /// Stops it.
     fn stop(&self, remoteproc: &Remoteproc<'_>) -> Result;
     /// After the stop of a crashed processor, if somebody wants to know: its memory as an ELF core file.
@@ -59,7 +65,11 @@ impl AsRef<Device> for Remoteproc<'_> {
 
 impl Remoteproc<'_> {
     fn mailboxes(&self) -> &Mailboxes {
-        // SAFETY: `Registered::new` has set it to `Sides`, which begins with the mailboxes and outlives the registration.
+        &self.common().mailboxes
+    }
+
+    fn common(&self) -> &Common {
+        // SAFETY: `Registered::new` has set it to `Sides`, which begins with this part and outlives the registration.
         unsafe { &*(*self.raw).priv_.cast() }
     }
 
@@ -68,49 +78,53 @@ impl Remoteproc<'_> {
     pub(crate) fn ask_to_shut_down(&self) -> Result {
         // SAFETY: the core holds its lock in each callback.
         let crashed = unsafe { (*self.raw).state } == c::rproc_state_RPROC_CRASHED;
-        if crashed { Ok(()) } else { self.mailboxes().ask_to_shut_down() }
+        if crashed {
+            Ok(())
+        } else {
+            self.mailboxes().ask(Request::Shutdown)
+        }
     }
 
-    /// Gives the core the regions of the node's `memory-region`, which it finds by the names of their nodes. `pool` says whether
-    /// a region is for the core to allocate from.
-    pub(crate) fn add_memory_regions(&self, pool: impl Fn(&CStr) -> bool) -> Result {
+    /// Asks the firmware by its mailbox to do without Linux, and waits for its answer.
+    pub(crate) fn ask_to_detach(&self) -> Result {
+        self.mailboxes().ask(Request::Detach)
+    }
+
+    /// Whether it runs, and Linux leaves it alone.
+    pub(crate) fn is_detached(&self) -> bool {
+        // SAFETY: the core holds its lock in each callback.
+        unsafe { (*self.raw).state == c::rproc_state_RPROC_DETACHED }
+    }
+
+    /// Gives the core memory that it finds by its name. With `pool` it allocates from it.
+    pub(crate) fn add_region(&self, region: &Region, address: u32, pool: bool) -> Result {
+        let name = region.name.as_char_ptr();
         // SAFETY: the processor's parent is the device that it was made for, and stays while it is there.
-        let (parent, node) = unsafe { ((*self.raw).dev.parent, (*(*self.raw).dev.parent).of_node) };
-        for index in 0..u32::MAX {
-            let mut region = bindings::resource::default();
-            // SAFETY: the node is null or valid, and refused if null.
-            if unsafe { c::of_reserved_mem_region_to_resource(node, index, &mut region) } != 0 {
-                break;
+        let parent = unsafe { (*self.raw).dev.parent };
+        let entry = if pool {
+            // SAFETY: the name is a C string without conversions of `printf`, which is copied.
+            unsafe {
+                c::rproc_of_resm_mem_entry_init(parent, region.index, region.size, address, c"%s".as_char_ptr(), name)
             }
-            // SAFETY: a reserved region has its node's name.
-            let name = stem(unsafe { CStr::from_char_ptr(region.name) })?;
-            let size = (region.end - region.start + 1) as usize;
-            let address = u32::try_from(region.start)?;
-            let entry = if pool(&name) {
-                // SAFETY: the name is a C string without conversions of `printf`, which is copied.
-                unsafe {
-                    c::rproc_of_resm_mem_entry_init(parent, index, size, address, c"%s".as_char_ptr(), name.as_char_ptr())
-                }
-            } else {
-                // SAFETY: as above; the callbacks map and unmap what the entry says.
-                unsafe {
-                    c::rproc_mem_entry_init(
-                        parent,
-                        ptr::null_mut(),
-                        region.start,
-                        size,
-                        address,
-                        Some(map_region),
-                        Some(unmap_region),
-                        c"%s".as_char_ptr(),
-                        name.as_char_ptr(),
-                    )
-                }
-            };
-            let entry = NonNull::new(entry).ok_or(ENOMEM)?;
-            // SAFETY: both are valid; the core frees the entry with the boot's other resources.
-            unsafe { c::rproc_add_carveout(self.raw, entry.as_ptr()) };
-        }
+        } else {
+            // SAFETY: as above; the callbacks map and unmap what the entry says.
+            unsafe {
+                c::rproc_mem_entry_init(
+                    parent,
+                    ptr::null_mut(),
+                    region.start,
+                    region.size,
+                    address,
+                    Some(map_region),
+                    Some(unmap_region),
+                    c"%s".as_char_ptr(),
+                    name,
+                )
+            }
+        };
+        let entry = NonNull::new(entry).ok_or(ENOMEM)?;
+        // SAFETY: both are valid; the core frees the entry with the boot's other resources.
+        unsafe { c::rproc_add_carveout(self.raw, entry.as_ptr()) };
         Ok(())
     }
 }
@@ -131,11 +145,18 @@ unsafe extern "C" fn unmap_region(_: *mut c::rproc, entry: *mut c::rproc_mem_ent
     0
 }
 
-/// What the core's callbacks find: the mailboxes first, where [`Remoteproc`] looks for them whatever the lifecycle's type is.
+/// What every processor has.
+struct Common {
+    mailboxes: Mailboxes,
+    /// Asked for when a recovery has begun, so it is done when that is over.
+    settle: Arc<Later>,
+}
+
+/// What the core's callbacks find: the common part first, where [`Remoteproc`] looks for it whatever the lifecycle's type is.
 #[repr(C)]
 #[pin_data]
 struct Sides<T> {
-    mailboxes: Mailboxes,
+    common: Common,
     #[pin]
     lifecycle: T,
 }
@@ -152,7 +173,7 @@ impl Drop for Allocated {
 
 /// A processor that Linux's remoteproc core knows; dropping it stops it and takes it away. The fields go in this order.
 pub(crate) struct Registered<T: Lifecycle> {
-    _sides: Pin<KBox<Sides<T>>>,
+    sides: Pin<KBox<Sides<T>>>,
     raw: Allocated,
 }
 
@@ -170,12 +191,16 @@ impl<T: Lifecycle> Registered<T> {
         operations.find_loaded_rsc_table = Some(find_table::<T>);
         operations.start = Some(start::<T>);
         operations.stop = Some(stop::<T>);
+        operations.attach = Some(attach);
+        operations.detach = Some(detach::<T>);
+        operations.get_loaded_rsc_table = Some(get_table::<T>);
         operations.coredump = Some(coredump::<T>);
         operations.kick = Some(kick);
         operations
     };
 
-    /// Registers a processor of the device `parent`, which is not booted by itself.
+    /// Registers a processor of the device `parent`, which is neither booted nor attached to by itself. `runs` says whether it
+    /// runs already.
     ///
     /// # Errors
     /// `EPROBE_DEFER` while the driver of one of its mailboxes is not there.
@@ -183,6 +208,7 @@ impl<T: Lifecycle> Registered<T> {
         parent: &Device<Core<'_>>,
         name: &CStr,
         firmware: Option<&CStr>,
+        runs: bool,
         lifecycle: impl PinInit<T, Error>,
     ) -> Result<Self> {
         let parent: *mut bindings::device = ptr::from_ref(parent).cast_mut().cast();
@@ -192,22 +218,69 @@ impl<T: Lifecycle> Registered<T> {
         let raw = Allocated(NonNull::new(raw).ok_or(ENOMEM)?);
         // SAFETY: the mailboxes go before the processor, by the order of the fields.
         let mailboxes = unsafe { Mailboxes::request(raw.0)? };
-        let sides = KBox::pin_init(try_pin_init!(Sides { mailboxes, lifecycle <- lifecycle }), GFP_KERNEL)?;
+        // SAFETY: cancelled by `drop` while the processor is there; `settle` wants just the lock.
+        let settle = unsafe { Later::new(raw.0, settle, 0)? };
+        let common = Common { mailboxes, settle };
+        let sides = KBox::pin_init(try_pin_init!(Sides { common, lifecycle <- lifecycle }), GFP_KERNEL)?;
         // SAFETY: nobody else knows the processor yet, and the sides outlive its registration.
         unsafe {
             (*raw.0.as_ptr()).auto_boot = false;
+            if runs {
+                (*raw.0.as_ptr()).state = c::rproc_state_RPROC_DETACHED;
+            }
             (*raw.0.as_ptr()).priv_ = ptr::from_ref(&*sides).cast_mut().cast();
         }
         // SAFETY: allocated above.
         to_result(unsafe { c::rproc_add(raw.0.as_ptr()) })?;
-        Ok(Self { _sides: sides, raw })
+        Ok(Self { sides, raw })
     }
+}
+
+impl<T: Lifecycle> Registered<T> {
+    /// Its other side.
+    pub(crate) fn lifecycle(&self) -> &T {
+        &self.sides.lifecycle
+    }
+}
+
+/// After a recovery that failed, the core takes the processor for booted though it is off (`power`), and keeps its resources:
+/// `start` would do nothing. This ends that boot as a shutdown would.
+///
+/// # Safety
+///
+/// The core's lock is held.
+unsafe fn settle(raw: *mut c::rproc, _: c_int) {
+    // SAFETY: the lock is held, so between boots only a failed recovery looks like this; the cached table was `kmalloc`ed.
+    unsafe {
+        if (*raw).state != c::rproc_state_RPROC_OFFLINE || (*raw).power.counter == 0 {
+            return;
+        }
+        c::rproc_resource_cleanup(raw);
+        if let Some(unprepare) = (*(*raw).ops).unprepare {
+            // Whoever failed has said so in the log.
+            let _ = unprepare(raw);
+        }
+        bindings::kfree((*raw).cached_table.cast());
+        (*raw).cached_table = ptr::null_mut();
+        (*raw).table_ptr = ptr::null_mut();
+        (*raw).power.counter = 0;
+    }
+    let remoteproc = Remoteproc { raw, _lives: PhantomData };
+    dev_err!(remoteproc, "the recovery failed; it is off and may be started again\n");
 }
 
 impl<T: Lifecycle> Drop for Registered<T> {
     fn drop(&mut self) {
+        let raw = self.raw.0.as_ptr();
+        // SAFETY: the processor is registered, and its work initialised.
+        unsafe {
+            (*raw).recovery_disabled = true;
+            bindings::flush_work(&raw mut (*raw).crash_handler);
+        }
+        self.sides.common.settle.now();
         // SAFETY: added in `new`; this shuts the processor down while its sides are still there.
-        unsafe { c::rproc_del(self.raw.0.as_ptr()) };
+        unsafe { c::rproc_del(raw) };
+        self.sides.common.settle.cancel();
     }
 }
 
@@ -234,6 +307,9 @@ unsafe fn bytes<'a>(firmware: *const bindings::firmware) -> &'a [u8] {
 unsafe extern "C" fn prepare<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
+    // SAFETY: the lock is held. The core frees its copy of the table at a detachment without forgetting it, and would free it again
+    // if the next attachment failed.
+    unsafe { (*raw).clean_table = ptr::null_mut() };
     from_result(|| lifecycle.prepare(&remoteproc).map(|()| 0))
 }
 
@@ -282,9 +358,39 @@ unsafe extern "C" fn start<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     from_result(|| lifecycle.start(&remoteproc).map(|()| 0))
 }
 
+unsafe extern "C" fn attach(_: *mut c::rproc) -> c_int {
+    // The firmware sees Linux in its resource table and mailboxes.
+    0
+}
+
+unsafe extern "C" fn get_table<T: Lifecycle>(raw: *mut c::rproc, size: *mut usize) -> *mut c::resource_table {
+    // SAFETY: the core calls this.
+    let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
+    if let Err(error) = lifecycle.find_table(&remoteproc) {
+        return error.to_ptr();
+    }
+    // The mapping stays until `unprepare`.
+    let found = lifecycle.loaded_table(|table| {
+        // SAFETY: the core wants to know the size.
+        unsafe { *size = table.size };
+        table.start.as_ptr().cast()
+    });
+    found.unwrap_or(ptr::null_mut())
+}
+
+unsafe extern "C" fn detach<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
+    // SAFETY: the core calls this.
+    let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
+    from_result(|| lifecycle.detach(&remoteproc).map(|()| 0))
+}
+
 unsafe extern "C" fn stop<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
+    // SAFETY: the lock is held.
+    if unsafe { (*raw).state } == c::rproc_state_RPROC_CRASHED {
+        remoteproc.common().settle.ask();
+    }
     from_result(|| lifecycle.stop(&remoteproc).map(|()| 0))
 }
 

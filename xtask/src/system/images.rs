@@ -29,8 +29,9 @@ pub struct Images {
 }
 
 /// Sample firmware: the image's name, its ELF file, and whom it is for.
-const SAMPLES: [(&str, &str, &str); 4] = [
+const SAMPLES: [(&str, &str, &str); 5] = [
     ("echo", "echo-m33", "stm32mp257:m33"),
+    ("hang", "hang", "stm32mp257:m33"),
     ("obey", "obey-m33", "stm32mp257:m33"),
     ("tty", "tty-m33", "stm32mp257:m33"),
     ("starve-m0", "starve-m0", "stm32mp257:m0"),
@@ -76,7 +77,8 @@ impl Maker<'_> {
             .text(include_str!("images.rs"))
             .file(self.rproc)?
             .file(&rsa_key(self.cache))?
-            .file(&echo())
+            .file(&echo())?
+            .file(&repository().join("firmware/elf/hang.elf"))
     }
 
     /// Makes the RSA key, once.

@@ -38,7 +38,8 @@ const LIVES: usize = 200;
 const TREE: Tree = Tree::new(&THREAD);
 
 /// The boots with tests, in order.
-const TESTS: [&str; 8] = ["bare", "early", "driver", "rpmsg", "lives", "supplicant", "file", "upstream"];
+const TESTS: [&str; 9] =
+    ["bare", "early", "driver", "life", "rpmsg", "lives", "supplicant", "file", "upstream"];
 
 /// A pairing of a TA with a platform service, to measure LOAD.
 struct Measurement {
@@ -144,6 +145,7 @@ impl Plan<'_> {
             "bare" => self.bare(),
             "early" => self.early(cycles),
             "driver" => self.driver(),
+            "life" => self.life(),
             "rpmsg" => self.rpmsg(),
             "lives" => self.lives(),
             "supplicant" => self.supplicant(),
@@ -259,6 +261,31 @@ impl Plan<'_> {
             board: true,
             tree: TREE,
             starts: 8,
+        })
+    }
+
+    /// Linux's own driver with everything that a node may have: attachment, sleep, requests to firmware, failed recoveries.
+    fn life(&self) -> Result<Planned> {
+        let ta = self.builder.ta(&EARLY)?;
+        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
+        let (driver, mailbox) = (format!("modules/{DRIVER}"), format!("modules/{MAILBOX}"));
+        let script = format!(
+            "insmod /{mailbox}\n\
+             rproc-guest run life /{driver} /images/firmware/echo.img /images/firmware/foreign.img /images/firmware/hang.img"
+        );
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
+        for (file, name) in [(driver, DRIVER), (mailbox, MAILBOX)] {
+            extra.files.push((file, self.builder.drivers()?.join(name)));
+        }
+        Ok(Planned {
+            name: "life",
+            flash,
+            extra,
+            suites: &["life"],
+            limit: minutes(4),
+            board: true,
+            tree: Tree { mailboxes: true, ..Tree::new(&V20) },
+            starts: 6,
         })
     }
 

@@ -96,7 +96,8 @@ const PROCESSORS: [Processor; 2] = [
         id: 1,
         address: "a041000",
         properties: "memory-region = <&vdev0vring0>, <&vdev0vring1>, <&vdev0buffer>, <&ipc_shmem>;",
-        mailboxes: r#"mboxes = <&ipcc1 0>, <&ipcc1 1>, <&ipcc1 2>; mbox-names = "vq0", "vq1", "shutdown";"#,
+        mailboxes: r#"mboxes = <&ipcc1 0>, <&ipcc1 1>, <&ipcc1 2>, <&ipcc1 3>; mbox-names = "vq0", "vq1", "shutdown", "detach";
+			clocks = <&m33_clock>, <&m33_bus_clock>, <&m33_clock>; st,auto-boot;"#,
     },
     Processor { name: "m0", id: 2, address: "200c0000", properties: "", mailboxes: "" },
 ];
@@ -155,6 +156,23 @@ const IPCC: &str = "
 	};
 };
 ";
+/// Clocks without hardware.
+const SUPPLY: &str = r#"
+&{/} {
+	m33_clock: clock-m33 {
+		compatible = "fixed-clock";
+		#clock-cells = <0>;
+		clock-frequency = <400000000>;
+		clock-output-names = "rproc-m33";
+	};
+	m33_bus_clock: clock-m33-bus {
+		compatible = "fixed-clock";
+		#clock-cells = <0>;
+		clock-frequency = <200000000>;
+		clock-output-names = "rproc-m33-bus";
+	};
+};
+"#;
 
 /// What a form leaves out with a line for each: a second node of the service, whose processors are not looked at.
 pub const SECOND_SERVICE: &str = r#"
@@ -182,14 +200,14 @@ pub const ODD_LINKS: &str = r#"
 pub struct Tree {
     /// How it describes the service and the processors.
     pub form: &'static Form,
-    /// Whether the M33 has its mailboxes, without which it then does not go.
+    /// Whether the M33 has its mailboxes and clocks, without which it then does not go.
     pub mailboxes: bool,
     /// Further nodes.
     pub more: &'static str,
 }
 
 impl Tree {
-    /// The processors in this form, without mailboxes.
+    /// The processors in this form, without mailboxes and clocks.
     pub const fn new(form: &'static Form) -> Self {
         Self { form, mailboxes: false, more: "" }
     }
@@ -205,7 +223,8 @@ impl Tree {
     pub fn nodes(&self) -> String {
         let processors: String = PROCESSORS.iter().map(|processor| self.processor(processor)).collect();
         let frame = self.form.frame.replace("{uuid}", UUID).replace("{processors}", &processors);
-        [BASE, &frame, if self.mailboxes { IPCC } else { "" }, self.more].concat()
+        let (mailboxes, clocks) = if self.mailboxes { (IPCC, SUPPLY) } else { ("", "") };
+        [BASE, &frame, mailboxes, clocks, self.more].concat()
     }
 
     fn processor(&self, processor: &Processor) -> String {

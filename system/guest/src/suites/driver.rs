@@ -31,20 +31,20 @@ pub struct Arguments {
 
 /// The processors that Linux knows.
 pub const CLASS: &str = "/sys/class/remoteproc";
-const DEBUG: &str = "/sys/kernel/debug/remoteproc";
+pub const DEBUG: &str = "/sys/kernel/debug/remoteproc";
 /// Where Linux keeps core dumps until somebody takes them.
 const DUMPS: &str = "/sys/class/devcoredump";
 /// `e_type` of a core file.
 const ELF_CORE: u16 = 4;
 /// Where Linux looks for firmware files.
-const FIRMWARE: &str = "/lib/firmware";
+pub const FIRMWARE: &str = "/lib/firmware";
 /// The processors of the device tree (xtask/src/system/tree.rs).
 pub const PROCESSORS: [&str; 2] = ["m0", "m33"];
 const MODULE: &str = "rproc_tee";
 /// `EKEYREJECTED`
 const KEY_REJECTED: i32 = 129;
 /// How long the kernel or the firmware may take for what is waited for.
-const LIMIT: Duration = Duration::from_secs(10);
+pub const LIMIT: Duration = Duration::from_secs(10);
 /// How long a recovery may take, in which the TEE copies out all of the processor's memory.
 pub const DUMP_LIMIT: Duration = Duration::from_secs(60);
 /// Warnings that are meant: of a module that is not Debian's, and of the crash that a test causes.
@@ -176,7 +176,8 @@ pub fn processors() -> Result<BTreeMap<String, String>> {
 
 /// A processor in sysfs.
 pub struct Processor {
-    device: String,
+    /// Its name in sysfs and debugfs.
+    pub device: String,
 }
 
 impl Processor {

@@ -11,6 +11,7 @@ mod form;
 mod hostile;
 mod interop;
 mod interrupt;
+mod life;
 mod linux_memory;
 mod lives;
 mod logins;
@@ -88,6 +89,8 @@ pub enum Suite {
     Form(form::Arguments),
     /// What `rproc` does with Linux's remoteproc driver
     Commands(commands::Arguments),
+    /// Linux's remoteproc driver: attachment, clocks, power domains, sleep, what firmware does not answer, failed recoveries
+    Life(life::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
     Rpmsg {
         /// A good image whose firmware echoes
@@ -139,6 +142,7 @@ impl Suite {
             Self::Absent(_) => "absent",
             Self::Form(_) => "form",
             Self::Commands(_) => "commands",
+            Self::Life(_) => "life",
             Self::Rpmsg { .. } => "rpmsg",
             Self::Recovery { .. } => "recovery",
             Self::Terminal { .. } => "terminal",
@@ -167,6 +171,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Absent(arguments) => form::run_absent(arguments, &mut report),
         Suite::Form(arguments) => form::run(arguments, &mut report),
         Suite::Commands(arguments) => commands::run(arguments, &mut report),
+        Suite::Life(arguments) => life::run(arguments, target, &mut report),
         Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
         Suite::Recovery { image } => recovery::run(image, &mut report),
         Suite::Terminal { image } => terminal::run(image, &mut report),

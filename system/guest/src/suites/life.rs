@@ -1,0 +1,234 @@
+//! Linux's driver with all that a processor's node may name: what it attaches to, keeps on, and does when others fail.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+
+use super::driver::{DEBUG, FIRMWARE, LIMIT, Processor, insert, offer, remove};
+use crate::firmware::Firmware;
+use crate::kernel_log::KernelLog;
+use crate::report::Report;
+use crate::service::Target;
+
+/// What is loaded.
+#[derive(Args)]
+pub struct Arguments {
+    /// The driver; that of its mailboxes is there already
+    module: PathBuf,
+    /// A good image whose firmware has a trace buffer and comes to rest when it is asked to
+    image: PathBuf,
+    /// One that is refused
+    foreign: PathBuf,
+    /// A good image whose firmware answers nothing
+    silent: PathBuf,
+    /// A part of a line that the firmware traces
+    #[arg(long, value_name = "TEXT", default_value = "waiting for the host")]
+    expect: String,
+}
+
+/// The clocks of the device tree (xtask/src/system/tree.rs), with how often the Cortex-M33's node names each.
+const CLOCKS: [(&str, u32); 2] = [("rproc-m33", 2), ("rproc-m33-bus", 1)];
+const CLOCK_DEBUG: &str = "/sys/kernel/debug/clk";
+/// What Linux's core and the driver say of what the tests cause.
+const MEANT: [&str; 13] = [
+    "taint",
+    "does not answer",
+    "the firmware is refused",
+    "Failed to load program segments",
+    "Failed to process resources",
+    "Boot failed",
+    "crash detected in m33",
+    "handling crash",
+    "recovering m33",
+    "the recovery failed",
+    "suspend debug: Waiting",
+    "PM: suspend debug",
+    "Failed to load",
+];
+/// How long the firmware may take to come to rest, as the driver has it.
+const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
+/// What Linux gives firmware for its answer that it leaves.
+const DETACH_LIMIT: Duration = Duration::from_millis(200);
+/// How long a recovery may take, in which the TEE wipes all of the processor's memory.
+const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
+/// How long Linux is kept asleep.
+const SLEEP_SECONDS: u32 = 2;
+
+/// Runs the suite.
+pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Result<()> {
+    let firmware = Firmware::read(&arguments.image)?;
+    offer(&arguments.image, "good.img")?;
+    offer(&arguments.foreign, "foreign.img")?;
+    offer(&arguments.silent, "silent.img")?;
+    let mut log = KernelLog::from_now()?;
+    report.test("finds-it-running", || {
+        let service = target.fresh()?;
+        service.load(target.core(), &fs::read(&arguments.image)?)?;
+        service.start(target.core())?;
+        drop(service);
+        ensure_clocks(0)?;
+        insert(&arguments.module)?;
+        Processor::find("m33")?.ensure_state("detached")?;
+        ensure_clocks(1)?;
+        log.wait_for(&["m33@1 does without: firmware-name"], LIMIT)?;
+        log.wait_for(&["m0@2 does without:", "clocks", "power-domains", "mboxes"], LIMIT)
+    });
+    report.test("attaches", || attach(&arguments.expect));
+    report.test("detaches", || {
+        let m33 = Processor::find("m33")?;
+        let begin = Instant::now();
+        m33.set("state", "detach")?;
+        let took = begin.elapsed();
+        m33.ensure_state("detached")?;
+        ensure!(took >= DETACH_LIMIT, "nobody answers, but it took {took:?}");
+        ensure_clocks(1)?;
+        log.wait_for(&["does not answer that Linux leaves"], LIMIT)
+    });
+    report.test("outlives-the-driver", || {
+        remove()?;
+        ensure_clocks(1)?;
+        insert(&arguments.module)?;
+        Processor::find("m33")?.ensure_state("detached")?;
+        attach(&arguments.expect)
+    });
+    let m33 = Processor::find("m33")?;
+    report.test("stops-what-it-attached-to", || {
+        log.take()?;
+        let took = stop(&m33)?;
+        let records = log.take()?;
+        ensure!(!records.iter().any(|it| it.text.contains("does not answer")), "it did not answer");
+        // What the removed driver had claimed for a processor that ran on.
+        ensure_clocks(1)?;
+        Ok(format!("after {took:?}, and {} bytes are zero", firmware.ensure_wiped()?))
+    });
+    report.test("keeps-on-what-it-needs", || {
+        m33.boot("good.img")?;
+        ensure_clocks(2)?;
+        m33.wait_for_trace(&arguments.expect)
+    });
+    report.test("sleeps", || {
+        log.take()?;
+        let begin = Instant::now();
+        fs::write("/sys/module/suspend/parameters/pm_test_delay", SLEEP_SECONDS.to_string())?;
+        fs::write("/sys/power/pm_test", "devices")?;
+        fs::write("/sys/power/state", "freeze")?;
+        fs::write("/sys/power/pm_test", "none")?;
+        ensure!(begin.elapsed() >= Duration::from_secs(SLEEP_SECONDS.into()), "it did not sleep");
+        ensure_clocks(2)?;
+        m33.ensure_state("running")?;
+        Ok("it runs on, and its clocks are on")
+    });
+    report.test("no-warning-until-now", || log.ensure_quiet(&MEANT));
+    report.test("stops-when-asked", || {
+        log.take()?;
+        let took = stop(&m33)?;
+        let records = log.take()?;
+        ensure!(!records.iter().any(|it| it.text.contains("does not answer")), "it did not answer");
+        ensure_clocks(1)?;
+        let records = log.take()?;
+        ensure!(
+            !records.iter().any(|it| it.text.contains("does not answer")),
+            "it was not asked, or is mute"
+        );
+        Ok(format!("after {took:?}"))
+    });
+    report.test("gives-back-after-a-refusal", || {
+        m33.boot("foreign.img").err().context("it started")?;
+        ensure_clocks(1)?;
+        Ok("refused, and nothing is left on")
+    });
+    report.test("gives-up-a-failed-recovery", || {
+        m33.boot("good.img")?;
+        offer(&arguments.foreign, "good.img")?;
+        crash(&m33)?;
+        let line = log.wait_for(&["the recovery failed"], RECOVERY_LIMIT)?;
+        m33.ensure_state("offline")?;
+        ensure_clocks(1)?;
+        Ok(format!("{line}; {} bytes are zero", firmware.ensure_wiped()?))
+    });
+    report.test("gives-up-without-a-file", || {
+        offer(&arguments.image, "good.img")?;
+        m33.boot("good.img")?;
+        m33.wait_for_trace(&arguments.expect)?;
+        log.take()?;
+        fs::remove_file(Path::new(FIRMWARE).join("good.img"))?;
+        crash(&m33)?;
+        log.wait_for(&["the recovery failed"], RECOVERY_LIMIT)?;
+        m33.ensure_state("offline")?;
+        ensure_clocks(1)?;
+        offer(&arguments.image, "good.img")?;
+        m33.boot("good.img")?;
+        let line = m33.wait_for_trace(&arguments.expect)?;
+        stop(&m33)?;
+        Ok(line)
+    });
+    report.test("goes-after-a-failed-recovery", || {
+        m33.boot("good.img")?;
+        fs::remove_file(Path::new(FIRMWARE).join("good.img"))?;
+        log.take()?;
+        crash(&m33)?;
+        remove()?;
+        ensure_clocks(1)?;
+        insert(&arguments.module)?;
+        m33_again()?.ensure_state("offline")?;
+        Ok("removed and inserted")
+    });
+    report.test("stops-the-silent", || {
+        let m33 = m33_again()?;
+        log.take()?;
+        m33.boot("silent.img")?;
+        let took = stop(&m33)?;
+        ensure!(took >= SHUTDOWN_LIMIT, "it took {took:?}");
+        ensure_clocks(1)?;
+        let line = log.wait_for(&["does not answer the request to shut down"], LIMIT)?;
+        Ok(format!("after {took:?}; {line}"))
+    });
+    report.test("no-warning-at-the-end", || {
+        remove()?;
+        log.ensure_quiet(&MEANT)
+    });
+    Ok(())
+}
+
+fn m33_again() -> Result<Processor> {
+    Processor::find("m33")
+}
+
+fn attach(expected: &str) -> Result<String> {
+    let m33 = Processor::find("m33")?;
+    m33.set("state", "start")?;
+    m33.ensure_state("attached")?;
+    m33.wait_for_trace(expected)
+}
+
+/// Gives how long it took.
+fn stop(processor: &Processor) -> Result<Duration> {
+    let begin = Instant::now();
+    processor.set("state", "stop")?;
+    let took = begin.elapsed();
+    processor.ensure_state("offline")?;
+    Ok(took)
+}
+
+fn crash(processor: &Processor) -> Result<()> {
+    Ok(fs::write(Path::new(DEBUG).join(&processor.device).join("crash"), "1")?)
+}
+
+/// Each clock must be on as often as `claims` claims of all of them make it.
+fn ensure_clocks(claims: u32) -> Result<()> {
+    for (name, named) in CLOCKS {
+        let count = read(&Path::new(CLOCK_DEBUG).join(name).join("clk_enable_count"))?;
+        ensure!(
+            count == (claims * named).to_string(),
+            "{name} is enabled {count} times, not {claims} * {named}"
+        );
+    }
+    Ok(())
+}
+
+fn read(file: &Path) -> Result<String> {
+    Ok(fs::read_to_string(file).with_context(|| file.display().to_string())?.trim().to_owned())
+}
