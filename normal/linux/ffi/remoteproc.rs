@@ -12,6 +12,7 @@ use kernel::error::{from_result, to_result};
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 
+use super::interrupt::Watchdog;
 use super::mailbox::Mailboxes;
 use super::{c, stem, Mapping};
 
@@ -136,6 +137,7 @@ unsafe extern "C" fn unmap_region(_: *mut c::rproc, entry: *mut c::rproc_mem_ent
 #[pin_data]
 struct Sides<T> {
     mailboxes: Mailboxes,
+    watchdog: Option<Watchdog>,
     #[pin]
     lifecycle: T,
 }
@@ -178,7 +180,7 @@ impl<T: Lifecycle> Registered<T> {
     /// Registers a processor of the device `parent`, which is not booted by itself.
     ///
     /// # Errors
-    /// `EPROBE_DEFER` while the driver of one of its mailboxes is not there.
+    /// `EPROBE_DEFER` while the driver of one of its mailboxes, or of its watchdog's interrupt, is not there.
     pub(crate) fn new(
         parent: &Device<Core<'_>>,
         name: &CStr,
@@ -192,7 +194,9 @@ impl<T: Lifecycle> Registered<T> {
         let raw = Allocated(NonNull::new(raw).ok_or(ENOMEM)?);
         // SAFETY: the mailboxes go before the processor, by the order of the fields.
         let mailboxes = unsafe { Mailboxes::request(raw.0)? };
-        let sides = KBox::pin_init(try_pin_init!(Sides { mailboxes, lifecycle <- lifecycle }), GFP_KERNEL)?;
+        // SAFETY: as above.
+        let watchdog = unsafe { Watchdog::request(raw.0)? };
+        let sides = KBox::pin_init(try_pin_init!(Sides { mailboxes, watchdog, lifecycle <- lifecycle }), GFP_KERNEL)?;
         // SAFETY: nobody else knows the processor yet, and the sides outlive its registration.
         unsafe {
             (*raw.0.as_ptr()).auto_boot = false;
@@ -219,6 +223,16 @@ impl<T: Lifecycle> Drop for Registered<T> {
 unsafe fn sides<'a, T: Lifecycle>(raw: *mut c::rproc) -> (&'a T, Remoteproc<'a>) {
     // SAFETY: `Registered::new` has set it, and what it points at outlives the registration.
     (unsafe { &(*(*raw).priv_.cast::<Sides<T>>()).lifecycle }, Remoteproc { raw, _lives: PhantomData })
+}
+
+/// The watchdog, if Linux is interrupted by it.
+///
+/// # Safety
+///
+/// As for [`sides`].
+unsafe fn watchdog<'a, T: Lifecycle>(raw: *mut c::rproc) -> Option<&'a Watchdog> {
+    // SAFETY: by the condition, as in `sides`.
+    unsafe { (*(*raw).priv_.cast::<Sides<T>>()).watchdog.as_ref() }
 }
 
 /// The bytes of a firmware file.
@@ -279,12 +293,22 @@ unsafe extern "C" fn find_table<T: Lifecycle>(
 unsafe extern "C" fn start<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
-    from_result(|| lifecycle.start(&remoteproc).map(|()| 0))
+    // SAFETY: as above.
+    let watchdog = unsafe { watchdog::<T>(raw) };
+    watchdog.inspect(|watchdog| watchdog.arm());
+    from_result(|| {
+        lifecycle.start(&remoteproc).inspect_err(|_| {
+            watchdog.inspect(|watchdog| watchdog.disarm());
+        })?;
+        Ok(0)
+    })
 }
 
 unsafe extern "C" fn stop<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
+    // SAFETY: as above.
+    unsafe { watchdog::<T>(raw) }.inspect(|watchdog| watchdog.disarm());
     from_result(|| lifecycle.stop(&remoteproc).map(|()| 0))
 }
 

@@ -77,6 +77,12 @@ impl KernelLog {
         Ok(std::mem::take(&mut self.records))
     }
 
+    /// How many of the records so far have this text.
+    pub fn count(&mut self, text: &str) -> Result<u64> {
+        self.read()?;
+        Ok(self.records.iter().filter(|record| record.text.contains(text)).count() as u64)
+    }
+
     /// Waits until a line has all of these parts, and gives it.
     pub fn wait_for(&mut self, parts: &[&str], limit: Duration) -> Result<String> {
         let begin = Instant::now();

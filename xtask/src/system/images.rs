@@ -15,7 +15,8 @@ use crate::repository;
 
 /// Folders of images; each is copied to the guest's `/images/<name>`.
 pub struct Images {
-    /// `echo.img`: the echo firmware with everything bound, for the strict policy; `foreign.img`: the same with an untrusted key.
+    /// `echo.img`: the echo firmware with everything bound, for the strict policy; `foreign.img`: the same with an untrusted key;
+    /// `starve.img`: one that starves its watchdog.
     pub firmware: PathBuf,
     /// What both signers make without bindings, good and changed, with what a LOAD must give.
     pub interop: PathBuf,
@@ -53,6 +54,10 @@ pub fn make(cache: &Cache, packages: &Packages, rproc: &Path) -> Result<Images> 
     })
 }
 
+fn starve() -> PathBuf {
+    repository().join("firmware/elf/starve-m33.elf")
+}
+
 fn echo() -> PathBuf {
     repository().join("firmware/elf/echo-m33.elf")
 }
@@ -84,10 +89,11 @@ impl Maker<'_> {
     }
 
     fn firmware(&self) -> Result<PathBuf> {
-        self.cache.entry("images/firmware", &self.inputs()?, |folder| {
+        self.cache.entry("images/firmware", &self.inputs()?.file(&starve())?, |folder| {
             fs::create_dir_all(folder)?;
             let bound = ["--target", "stm32mp257:m33"];
             self.sign(&rsa_key(self.cache), &echo(), &folder.join("echo.img"), &bound)?;
+            self.sign(&rsa_key(self.cache), &starve(), &folder.join("starve.img"), &bound)?;
             // With a key that nobody has any more.
             let foreign = folder.join("foreign.pem");
             output(Command::new(self.rproc).args(["keys", "new", "--type", "rsa2048"]).arg(&foreign))?;

@@ -86,7 +86,7 @@ pub struct Planned {
     pub limit: Duration,
     /// Whether the virtual board is part of the machine.
     pub board: bool,
-    /// Whether the device tree gives the Cortex-M33 its mailboxes.
+    /// Whether the device tree gives the Cortex-M33 its mailboxes and its watchdog's interrupt.
     pub mailboxes: bool,
     /// How often the guest starts firmware at least.
     pub starts: usize,
@@ -249,18 +249,19 @@ impl Plan<'_> {
                 script += &format!("insmod /modules/{name}\n");
             }
         }
-        script += "rproc-guest run rpmsg /images/firmware/echo.img";
+        script += "rproc-guest run rpmsg /images/firmware/echo.img\n\
+                   rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img";
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(files);
         Ok(Planned {
             name: "rpmsg",
             flash,
             extra,
-            suites: &["rpmsg"],
+            suites: &["rpmsg", "watchdog"],
             limit: minutes(5),
             board: true,
             mailboxes: true,
-            starts: 1,
+            starts: 5,
         })
     }
 

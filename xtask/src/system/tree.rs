@@ -70,20 +70,23 @@ pub const NODES: &str = r#"
 };
 "#;
 
-/// The board's first IPCC, a node of the PCI device that it is part of, which is the only one and so in slot 1.
+/// The board's first IPCC, a node of the PCI device that it is part of, which is the only one and so in slot 1. The device gives Linux
+/// the board's interrupts, by the numbers that they have at the chip's GIC.
 const IPCC: &str = "
 &{/pcie@10000000} {
 	ipcc1: mailbox@1,0 {
 		reg = <0x800 0 0 0 0>;
 		#mbox-cells = <1>;
+		interrupt-controller;
+		#interrupt-cells = <3>;
 	};
 };
 ";
 const M33: &str = "reg = <1>;\n";
-const MAILBOXES: &str =
-    "mboxes = <&ipcc1 0>, <&ipcc1 1>, <&ipcc1 2>;\n\t\t\t\t\tmbox-names = \"vq0\", \"vq1\", \"shutdown\";\n";
+const MAILBOXES: &str = "interrupt-parent = <&ipcc1>;\n\t\t\t\t\tinterrupts = <0 4 4>;\n\t\t\t\t\t\
+    mboxes = <&ipcc1 0>, <&ipcc1 1>, <&ipcc1 2>;\n\t\t\t\t\tmbox-names = \"vq0\", \"vq1\", \"shutdown\";\n";
 
-/// The nodes with the M33's mailboxes, which it then does not go without.
+/// The nodes with the M33's mailboxes and its watchdog's interrupt, which it then does not go without.
 pub fn with_mailboxes() -> String {
     NODES.replacen(M33, &[M33, MAILBOXES].concat(), 1) + IPCC
 }

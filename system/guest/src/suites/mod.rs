@@ -16,6 +16,7 @@ mod rpmsg;
 mod states;
 mod statistics;
 mod verdict;
+mod watchdog;
 
 use std::path::PathBuf;
 
@@ -79,6 +80,8 @@ pub enum Suite {
         /// A good image whose firmware echoes
         image: PathBuf,
     },
+    /// The watchdog's interrupt, as Linux's driver takes it
+    Watchdog(watchdog::Arguments),
     /// Images of several signers: NAME.img with NAME.expect
     Interop(interop::Arguments),
 }
@@ -99,6 +102,7 @@ impl Suite {
             Self::Interrupt { .. } => "interrupt",
             Self::Driver(_) => "driver",
             Self::Rpmsg { .. } => "rpmsg",
+            Self::Watchdog(_) => "watchdog",
             Self::Interop(_) => "interop",
         }
     }
@@ -120,6 +124,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Interrupt { image } => interrupt::run(image, target, &mut report),
         Suite::Driver(arguments) => driver::run(arguments, &mut report),
         Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
+        Suite::Watchdog(arguments) => watchdog::run(arguments, &mut report),
         Suite::Interop(arguments) => interop::run(arguments, target, &mut report),
     };
     // What stands in the way of a whole suite is a failed test too.
