@@ -16,7 +16,8 @@ use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
 use kernel::sync::{new_spinlock_irq, Arc, SpinLockIrq};
 use rproc_aperture::{
-    locate_register, Identity, DEVICE_ID, IDENTITY_SIZE, MAILBOX_MESSAGE, MESSAGES, VENDOR_ID, WATCHDOGS, WATCHDOG_MESSAGE,
+    locate_register, Identity, DEVICE_ID, IDENTITY_SIZE, MAILBOX_MESSAGE, MESSAGES, VENDOR_ID, WATCHDOGS,
+    WATCHDOG_MESSAGE,
 };
 
 use controller::{Channels, Controller, Handler, Interrupt};
@@ -287,7 +288,8 @@ impl pci::Driver for Driver {
         let ipcc = Arc::pin_init(ipcc, GFP_KERNEL)?;
         ipcc.change_mask(|_| u32::MAX);
         ipcc.registers.write(CONTROL, BOTH_INTERRUPTS);
-        let exti = Arc::new(Exti { registers: Registers::find(&bar, EXTI2)?, open: Atomic::new(0) }, GFP_KERNEL)?;
+        let exti =
+            Arc::new(Exti { registers: Registers::find(&bar, EXTI2)?, open: Atomic::new(0) }, GFP_KERNEL)?;
         exti.change_open(|_| 0);
         let mailboxes = Controller::register(device.as_ref(), ipcc)?;
         let watchdogs = Domain::offer(device.as_ref(), exti)?;
@@ -295,7 +297,8 @@ impl pci::Driver for Driver {
         let messages = IrqTypes::default().with(IrqType::Msi);
         let vectors = device.alloc_irq_vectors(MESSAGES, MESSAGES, messages);
         let by_message = vectors.is_ok();
-        let vectors = vectors.or_else(|_| device.alloc_irq_vectors(1, 1, IrqTypes::default().with(IrqType::Intx)))?;
+        let vectors =
+            vectors.or_else(|_| device.alloc_irq_vectors(1, 1, IrqTypes::default().with(IrqType::Intx)))?;
         let mut interrupts = KVec::new();
         for number in 0..vectors.len() {
             let served = Served {
@@ -307,7 +310,14 @@ impl pci::Driver for Driver {
             interrupts.push(Interrupt::request(&request, c"rproc_ipcc", served)?, GFP_KERNEL)?;
         }
         let how = if by_message { "messages" } else { "its pin" };
-        dev_info!(device, "{} mailboxes and {} watchdogs of an {}, by {}\n", Ipcc::COUNT, Exti::COUNT, identity.soc(), how);
+        dev_info!(
+            device,
+            "{} mailboxes and {} watchdogs of an {}, by {}\n",
+            Ipcc::COUNT,
+            Exti::COUNT,
+            identity.soc(),
+            how
+        );
         Ok(Bound { _interrupts: interrupts, _vectors: vectors })
     }
 }

@@ -87,7 +87,11 @@ impl<T: Channels> Controller<T> {
             unsafe { free::<T>(raw, channels) };
             return Err(error);
         }
-        Ok(Self { raw: NonNull::new(raw).ok_or(ENOMEM)?, channels: NonNull::new(channels).ok_or(ENOMEM)?, hardware })
+        Ok(Self {
+            raw: NonNull::new(raw).ok_or(ENOMEM)?,
+            channels: NonNull::new(channels).ok_or(ENOMEM)?,
+            hardware,
+        })
     }
 
     /// The hardware.

@@ -71,7 +71,13 @@ impl Watchdog {
         Ok(taken
             .inspect_err(|error| {
                 let node = node.display_name();
-                dev_warn!(parent, "{}: {}: it is no interrupt of the watchdog's that can be had ({:?})\n", node, property, error);
+                dev_warn!(
+                    parent,
+                    "{}: {}: it is no interrupt of the watchdog's that can be had ({:?})\n",
+                    node,
+                    property,
+                    error
+                );
             })
             .ok())
     }

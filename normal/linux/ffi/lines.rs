@@ -88,7 +88,8 @@ impl<T: Lines> Drop for Domain<T> {
         for line in 0..T::COUNT {
             let mut number = 0;
             // SAFETY: the domain is there; the descriptor that is given back is only looked at.
-            let mapped = unsafe { bindings::__irq_resolve_mapping(self.raw.as_ptr(), line as c_ulong, &mut number) };
+            let mapped =
+                unsafe { bindings::__irq_resolve_mapping(self.raw.as_ptr(), line as c_ulong, &mut number) };
             if !mapped.is_null() {
                 // SAFETY: an interrupt of this domain. Its users are gone, as the driver core unbinds them before this device.
                 unsafe { bindings::irq_dispose_mapping(number) };
