@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
-use super::driver::{Processor, offer};
+use super::driver::{CRASH_IS_MEANT, Processor, offer, take_dump};
 use crate::kernel_log::KernelLog;
 use crate::report::Report;
 
@@ -26,10 +26,6 @@ const INTERRUPTS: &str = "/proc/interrupts";
 /// What the kernel logs of a crash, and of every start.
 const CRASHED: &str = "crash detected in m33";
 const STARTED: &str = "remote processor m33 is now up";
-/// Where Linux keeps core dumps until somebody takes them.
-const DUMPS: &str = "/sys/class/devcoredump";
-/// Warnings that are meant: of crashes.
-const MEANT: [&str; 3] = [CRASHED, "handling crash", "recovering m33"];
 /// How long a bite, and a recovery with a dump of all memory, may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -52,10 +48,7 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     });
     report.test("coredump", || {
         m33.set("coredump", "disabled")?;
-        let dump = dump()?.context("no dump")?;
-        let bytes = fs::read(&dump).with_context(|| format!("cannot read {}", dump.display()))?;
-        // Frees it.
-        fs::write(&dump, "0")?;
+        let bytes = take_dump()?;
         let said = bytes.windows(UNFED.len()).any(|part| part == UNFED.as_bytes());
         ensure!(said, "{} bytes without {UNFED:?}", bytes.len());
         Ok(format!("{} bytes, in them {UNFED:?}", bytes.len()))
@@ -91,20 +84,8 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         ensure!(interrupts("m33")? == begun, "an interrupt of a watchdog that does not run");
         Ok("started and stopped, without an interrupt")
     });
-    report.test("no-warning", || ensure_quiet(&mut log));
+    report.test("no-warning", || log.ensure_quiet(&CRASH_IS_MEANT));
     Ok(())
-}
-
-/// The core dump that Linux keeps, if it does.
-fn dump() -> Result<Option<PathBuf>> {
-    for entry in fs::read_dir(DUMPS)? {
-        let data = entry?.path().join("data");
-        // Beside the dumps is an attribute of the class.
-        if data.exists() {
-            return Ok(Some(data));
-        }
-    }
-    Ok(None)
 }
 
 /// How often the interrupt of this name was taken, on all processors of Linux's.
@@ -124,14 +105,4 @@ fn wait_for_more(log: &mut KernelLog, text: &str, times: u64) -> Result<()> {
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
-}
-
-/// Nothing but the crashes may have been warned of; the log begins anew.
-fn ensure_quiet(log: &mut KernelLog) -> Result<String> {
-    let records = log.take()?;
-    let unmeant = |text: &str| !MEANT.iter().any(|meant| text.contains(meant));
-    match records.iter().find(|record| record.is_warning() && unmeant(&record.text)) {
-        Some(record) => bail!("the kernel warns: {}", record.text),
-        None => Ok(format!("{} lines, no warning", records.len())),
-    }
 }
