@@ -18,6 +18,7 @@ use support::{CODE, RESULTS, guest};
 const IPCC1: u64 = 0x1_0000;
 const RCC: u64 = 0x4_0000;
 const CA35SYSCFG: u64 = 0x8_0000;
+const EXTI2: u64 = 0x14_0000;
 const NORMAL: u32 = 0;
 const SECURE: u32 = 2;
 const MEMORY: u32 = 4;
@@ -100,6 +101,35 @@ fn a_disabled_pin_is_silent_until_it_is_enabled() {
     client.assert_no_interrupt();
     client.write(CONFIG, 5, &[0]);
     client.await_interrupt();
+}
+
+#[test]
+fn each_rise_of_a_line_is_a_message_and_a_watchdogs_stays_pending_until_it_is_cleared() {
+    const IWDG3: u32 = 1 << 17;
+    let served = Served::start(boards::stm32mp257f_ev1());
+    let mut client = served.connect();
+    client.attach();
+    let bite = |client: &mut Client| client.write32(NORMAL, EXTI2 + 0x28, IWDG3);
+    bite(&mut client);
+    client.await_interrupt();
+    client.listen_to_message(1);
+    client.await_interrupt();
+    assert_eq!(client.read32(NORMAL, EXTI2 + 0x2C), IWDG3);
+    bite(&mut client);
+    client.assert_no_interrupt();
+    client.write32(NORMAL, EXTI2 + 0x2C, IWDG3);
+    client.assert_no_interrupt();
+    assert_eq!(client.read32(CONFIG, 4) >> 16 & 8, 0);
+    bite(&mut client);
+    client.await_interrupt();
+    // The mailbox is the other message's.
+    client.write32(NORMAL, IPCC1, 1 << 16);
+    client.write32(NORMAL, IPCC1 + 4, !(1 << 16));
+    client.assert_no_interrupt();
+    client.listen_to_message(0);
+    client.await_interrupt();
+    // Too many.
+    assert_eq!(client.ask(8, &[20u32, 0b10_0001, 1, 1, 2].map(u32::to_le_bytes).concat()), Err(22));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What the kernel crate lacks, made safe: nodes by their path, memory that is mapped; below it the TEE, remoteproc and mailboxes.
+//! What the kernel crate lacks, made safe: nodes by their path, memory that is mapped; below it the TEE, remoteproc, mailboxes and watchdogs.
 // SPDX-License-Identifier: GPL-2.0
 
 use core::ffi::c_void;
@@ -13,6 +13,7 @@ use kernel::sync::aref::ARef;
 
 mod bus;
 mod c;
+mod interrupt;
 mod later;
 mod mailbox;
 mod region;

@@ -351,8 +351,8 @@ impl Devices {
     }
 
     /// Drives the coprocessors' inputs (in the description's order) and the A-side lines from the devices' state, at a time in
-    /// picoseconds since power-on. A line that several devices drive is high when one of them says so. Returns whether an A-side line
-    /// rose or an input of a coprocessor other than `by` changed: then the run loop must look.
+    /// picoseconds since power-on. A line that several devices drive is high when one of them says so. Returns the A-side lines
+    /// that rose, and whether an input of a coprocessor other than `by` changed: the run loop must look at either.
     pub fn drive_lines(&mut self, cores: &[InterruptLines], by: Option<Initiator>, now: u64) -> Driven {
         let mut spis = BTreeSet::new();
         let (description, inputs) = (&self.description, &mut self.inputs);
@@ -390,7 +390,7 @@ impl Devices {
         if let Some(spi) = description.iac_spi.filter(|_| self.iac.line()) {
             raise(Line::Spi(spi));
         }
-        let mut driven = Driven { rose: !spis.is_subset(&self.high_spis), another_core: false };
+        let mut driven = Driven { rose: &spis - &self.high_spis, another_core: false };
         self.high_spis = spis;
         for ((core, levels), lines) in description.coprocessors.iter().zip(&*inputs).zip(cores) {
             let own = by.is_some_and(|by| by.compartment() == core.initiator.compartment());
@@ -514,10 +514,10 @@ impl Devices {
 }
 
 /// What driving the lines did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Driven {
-    /// An A-side line rose.
-    pub rose: bool,
+    /// The A-side lines that rose (SPI numbers).
+    pub rose: BTreeSet<u16>,
     /// An input of a coprocessor changed by another's doing.
     pub another_core: bool,
 }

@@ -1,12 +1,13 @@
 //! Who is told when an A-side interrupt line rises.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::OnceLock;
 
 use super::Bus;
 
-/// A function of the bus, set once.
-type Function = Box<dyn Fn(&Bus) + Send + Sync>;
+/// A function of the bus and the lines that rose (SPI numbers).
+type Function = Box<dyn Fn(&Bus, &BTreeSet<u16>) + Send + Sync>;
 
 /// At most one listener.
 #[derive(Default)]
@@ -19,9 +20,9 @@ impl Listener {
     }
 
     /// Calls it, if there is one. No lock of the bus may be held.
-    pub fn call(&self, bus: &Bus) {
+    pub fn call(&self, bus: &Bus, rose: &BTreeSet<u16>) {
         if let Some(function) = self.0.get() {
-            function(bus);
+            function(bus, rose);
         }
     }
 }

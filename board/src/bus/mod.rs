@@ -185,9 +185,9 @@ impl Bus {
         self.devices().high_spis().clone()
     }
 
-    /// Has `listener` called whenever an A-side interrupt line rises, on the thread whose access raised it. It may use the
-    /// bus. There can be one; false when there was one already, which stays.
-    pub fn listen(&self, listener: impl Fn(&Bus) + Send + Sync + 'static) -> bool {
+    /// Has `listener` called whenever A-side interrupt lines rise, with those (SPI numbers), on the thread whose access raised them. It
+    /// may use the bus. There can be one; false when there was one already, which stays.
+    pub fn listen(&self, listener: impl Fn(&Bus, &BTreeSet<u16>) + Send + Sync + 'static) -> bool {
         self.a_side.set(Box::new(listener))
     }
 
@@ -403,11 +403,11 @@ impl Bus {
 
     /// Tells the run loop what it must look at, and the listener that an A-side line rose.
     fn driven(&self, driven: Driven) {
-        if driven.rose || driven.another_core {
+        if !driven.rose.is_empty() || driven.another_core {
             self.attention.store(true, Ordering::Release);
         }
-        if driven.rose {
-            self.a_side.call(self);
+        if !driven.rose.is_empty() {
+            self.a_side.call(self, &driven.rose);
         }
     }
 

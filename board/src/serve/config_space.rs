@@ -1,7 +1,7 @@
-//! The PCI configuration space of the device (PCI Local Bus 3.0, type 0 header, no capabilities).
+//! The PCI configuration space of the device (PCI Local Bus 3.0, type 0 header, the capability of messages).
 
 use rproc_aperture::{
-    DEVICE_ID, MEMORY_BAR, MEMORY_BAR_SIZE, NORMAL_BAR, REGISTER_BAR_SIZE, SECURE_BAR, VENDOR_ID,
+    DEVICE_ID, MEMORY_BAR, MEMORY_BAR_SIZE, MESSAGES, NORMAL_BAR, REGISTER_BAR_SIZE, SECURE_BAR, VENDOR_ID,
 };
 
 /// Bytes.
@@ -14,6 +14,7 @@ const CLASS: usize = 0x0b;
 const BARS: usize = 0x10;
 const SUBSYSTEM_VENDOR: usize = 0x2c;
 const SUBSYSTEM: usize = 0x2e;
+const CAPABILITIES: usize = 0x34;
 const INTERRUPT_LINE: usize = 0x3c;
 const INTERRUPT_PIN: usize = 0x3d;
 
@@ -24,6 +25,17 @@ const INTERRUPT_STATUS: u8 = 1 << 3;
 /// A device that fits no class.
 const UNCLASSIFIED: u8 = 0xff;
 const PIN_A: u8 = 1;
+const STATUS_CAPABILITIES: u8 = 1 << 4;
+
+/// The capability of messages: id and next, control, an address of 64 bits, data.
+const MSI: usize = 0x40;
+const MSI_ID: u8 = 5;
+/// Control: switched on; how many of the possible messages are in use, as a power of two.
+const MSI_CONTROL_BITS: u16 = 1 | 7 << 4;
+const MSI_64_BITS: u16 = 1 << 7;
+/// Control: how many messages are possible, as a power of two.
+const MSI_POSSIBLE: u16 = (MESSAGES.ilog2() as u16) << 1;
+const _: () = assert!(MESSAGES.is_power_of_two());
 
 /// The bytes, and which of their bits a write changes.
 ///
@@ -46,6 +58,13 @@ impl ConfigSpace {
         space.put(SUBSYSTEM_VENDOR, &VENDOR_ID.to_le_bytes());
         space.put(SUBSYSTEM, &DEVICE_ID.to_le_bytes());
         space.put(INTERRUPT_PIN, &[PIN_A]);
+        space.put(STATUS, &[STATUS_CAPABILITIES]);
+        space.put(CAPABILITIES, &[MSI as u8]);
+        space.put(MSI, &[MSI_ID, 0]);
+        space.put(MSI + 2, &(MSI_64_BITS | MSI_POSSIBLE).to_le_bytes());
+        space.open(MSI + 2, &MSI_CONTROL_BITS.to_le_bytes());
+        // Addresses are of whole words.
+        space.open(MSI + 4, &[0xfc, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
         space.open(COMMAND, &COMMAND_BITS.to_le_bytes());
         space.open(INTERRUPT_LINE, &[0xff]);
         let sizes =
@@ -113,7 +132,7 @@ mod tests {
         }
         space.write(0, &[0xff; SIZE]);
         assert_eq!(word(&space, 0, false), 0x5260_1234, "ids stay");
-        assert_eq!(word(&space, 4, false), u32::from(COMMAND_BITS));
+        assert_eq!(word(&space, 4, false), 0x10 << 16 | u32::from(COMMAND_BITS));
         assert_eq!(word(&space, 0x3c, false), 0x1ff);
     }
 
@@ -123,8 +142,24 @@ mod tests {
         assert!(!space.interrupt_disabled());
         space.write(5, &[4]);
         assert!(space.interrupt_disabled());
-        assert_eq!(word(&space, 4, true) >> 16, 8);
-        assert_eq!(word(&space, 4, false) >> 16, 0);
+        assert_eq!(word(&space, 4, true) >> 16 & 8, 8);
+        assert_eq!(word(&space, 4, false) >> 16 & 8, 0);
+    }
+
+    #[test]
+    fn two_messages_at_any_address_are_possible() {
+        let mut space = ConfigSpace::new();
+        assert_eq!(word(&space, 0x34, false), 0x40);
+        assert_eq!(
+            word(&space, 0x40, false),
+            0x82_0005,
+            "id 5, the last capability; 64 bits, two messages, off"
+        );
+        space.write(0x40, &[0xff; 16]);
+        assert_eq!(word(&space, 0x40, false), 0xf3_0005);
+        assert_eq!(word(&space, 0x44, false), 0xffff_fffc);
+        assert_eq!(word(&space, 0x48, false), u32::MAX);
+        assert_eq!(word(&space, 0x4c, false), 0xffff);
     }
 
     #[test]

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use rproc_aperture::{MEMORY_BAR, MEMORY_BAR_SIZE, NORMAL_BAR, REGISTER_BAR_SIZE, SECURE_BAR, SLOT};
+use rproc_aperture::{
+    MEMORY_BAR, MEMORY_BAR_SIZE, MESSAGES, NORMAL_BAR, REGISTER_BAR_SIZE, SECURE_BAR, SLOT,
+};
 use rustix::io::Errno;
 
 use super::config_space::{self, ConfigSpace};
 use super::guest_memory::GuestMemory;
 use super::message::{Access, Action, Data, Reply, Request, SetInterrupts, Span, interrupt, region};
-use super::pin::Pin;
-use super::soc::{Soc, mailbox_interrupts, shared_bank};
+use super::signals::Signals;
+use super::soc::{Soc, shared_bank};
 use super::{Notice, Observer, ServeError};
 use crate::Initiator;
 use crate::description::{Bank, Description};
@@ -22,6 +24,7 @@ const CONFIG_REGION: u32 = 7;
 const REGIONS: u32 = 9;
 /// VFIO's numbers of a PCI device's interrupts: pin, MSI, MSI-X, error, request.
 const PIN: u32 = 0;
+const MSI: u32 = 1;
 const INTERRUPTS: u32 = 5;
 
 /// A region of the device.
@@ -56,7 +59,7 @@ pub struct Device {
     observer: Observer,
     memory: GuestMemory,
     config: ConfigSpace,
-    pin: Arc<Pin>,
+    signals: Arc<Signals>,
     /// The whole BAR of memories, which the client may map.
     on_chip: Ram,
     soc: Option<Soc>,
@@ -79,7 +82,7 @@ impl Device {
             observer,
             memory: GuestMemory::default(),
             config: ConfigSpace::new(),
-            pin: Arc::default(),
+            signals: Arc::new(Signals::new(description)),
             on_chip: Ram::new("on-chip memories", MEMORY_BAR_SIZE)?,
             soc: None,
             otp: Vec::new(),
@@ -113,13 +116,13 @@ impl Device {
             Request::DeviceInfo => Reply::Device { regions: REGIONS, interrupts: INTERRUPTS },
             Request::RegionInfo { index } => region_info(index),
             Request::InterruptInfo { index } => interrupt_info(index),
-            Request::SetInterrupts(set) => self.set_interrupts(set, descriptors.pop()),
+            Request::SetInterrupts(set) => self.set_interrupts(set, descriptors),
             Request::Read(access) => self.read(access)?,
             Request::Write(access, data) => self.write(access, data)?,
             Request::Reset => {
                 self.power_off();
                 self.config = ConfigSpace::new();
-                self.pin.disable(false);
+                self.signals.pin.disable(false);
                 self.soc()?;
                 Reply::Done
             }
@@ -139,7 +142,7 @@ impl Device {
                 &self.otp,
                 &self.on_chip,
                 &self.memory,
-                &self.pin,
+                &self.signals,
                 &self.observer,
             )?,
         };
@@ -165,25 +168,55 @@ impl Device {
     }
 
     fn interrupting(&self) -> bool {
-        self.soc.as_ref().is_some_and(|soc| mailbox_interrupts(soc.bus()))
+        self.soc.as_ref().is_some_and(|soc| self.signals.high(soc.bus()))
     }
 
-    fn set_interrupts(&mut self, set: SetInterrupts, eventfd: Option<OwnedFd>) -> Reply<'static> {
-        let SetInterrupts { index, count, data, action } = set;
-        if index != PIN {
+    fn set_interrupts(&mut self, set: SetInterrupts, descriptors: Vec<OwnedFd>) -> Reply<'static> {
+        match set.index {
+            PIN => self.set_pin(set, descriptors),
+            MSI => self.set_messages(set, descriptors),
             // There are none of the other kinds; switching them off is no mistake.
-            let harmless = index < INTERRUPTS && count == 0;
-            return if harmless { Reply::Done } else { error(Errno::INVAL) };
+            2..INTERRUPTS if set.count == 0 => Reply::Done,
+            _ => error(Errno::INVAL),
         }
+    }
+
+    fn set_pin(&self, set: SetInterrupts, mut descriptors: Vec<OwnedFd>) -> Reply<'static> {
+        let SetInterrupts { count, data, action, .. } = set;
+        let pin = &self.signals.pin;
         match (action, data) {
-            (Action::Trigger, Data::Eventfd) => self.pin.connect(eventfd.filter(|_| count > 0)),
-            (Action::Trigger, Data::None) if count == 0 => self.pin.connect(None),
-            (Action::Trigger, Data::None) => self.pin.fire(),
-            (Action::Mask, Data::None) => self.pin.mask(true),
-            (Action::Unmask, Data::None) => self.pin.mask(false),
+            (Action::Trigger, Data::Eventfd) => pin.connect(descriptors.pop().filter(|_| count > 0)),
+            (Action::Trigger, Data::None) if count == 0 => pin.connect(None),
+            (Action::Trigger, Data::None) => pin.fire(),
+            (Action::Mask, Data::None) => pin.mask(true),
+            (Action::Unmask, Data::None) => pin.mask(false),
             _ => return error(Errno::OPNOTSUPP),
         }
-        self.pin.update(|| self.interrupting());
+        pin.update(|| self.interrupting());
+        Reply::Done
+    }
+
+    fn set_messages(&self, set: SetInterrupts, descriptors: Vec<OwnedFd>) -> Reply<'static> {
+        let SetInterrupts { start, count, data, action, .. } = set;
+        let messages = &self.signals.messages;
+        let there_are = match (action, data) {
+            (Action::Trigger, Data::None) if count == 0 => {
+                messages.disconnect();
+                true
+            }
+            (Action::Trigger, Data::Eventfd) => messages.connect(start, count, descriptors),
+            (Action::Trigger, Data::None) => messages.send(start, count),
+            _ => return error(Errno::OPNOTSUPP),
+        };
+        if !there_are {
+            return error(Errno::INVAL);
+        }
+        // What rose before somebody listened is told now.
+        if data == Data::Eventfd
+            && let Some(soc) = &self.soc
+        {
+            self.signals.send(&soc.bus().pending_interrupts());
+        }
         Reply::Done
     }
 
@@ -214,8 +247,9 @@ impl Device {
         match region {
             Region::Config => {
                 self.config.write(access.offset as usize, data);
-                self.pin.disable(self.config.interrupt_disabled());
-                self.pin.update(|| self.interrupting());
+                let pin = &self.signals.pin;
+                pin.disable(self.config.interrupt_disabled());
+                pin.update(|| self.interrupting());
             }
             Region::Memory => self.on_chip.write(access.offset, data).map_err(std::io::Error::other)?,
             Region::Registers(initiator) => {
@@ -258,7 +292,11 @@ fn interrupt_info(index: u32) -> Reply<'static> {
         return error(Errno::INVAL);
     }
     let pin = interrupt::EVENTFD | interrupt::MASKABLE | interrupt::AUTOMASKED;
-    let (flags, count) = if index == PIN { (pin, 1) } else { (interrupt::EVENTFD, 0) };
+    let (flags, count) = match index {
+        PIN => (pin, 1),
+        MSI => (interrupt::EVENTFD, MESSAGES),
+        _ => (interrupt::EVENTFD, 0),
+    };
     Reply::Interrupt { index, flags, count }
 }
 

@@ -62,7 +62,8 @@ fn run(mut board: Board, stop: &AtomicBool, observer: &Observer) {
     // The client is interrupted through the bus's listener, so that no interrupt stands in the core's way.
     let description = board.bus().description();
     let mailboxes = description.mailboxes.iter().flat_map(|mailbox| [mailbox.spi.rx, mailbox.spi.tx]);
-    let lines: Vec<u16> = mailboxes.chain(description.iac_spi).collect();
+    let watchdogs = description.watchdogs.iter().map(|watchdog| watchdog.spi);
+    let lines: Vec<u16> = mailboxes.chain(watchdogs).chain(description.iac_spi).collect();
     for spi in lines {
         board.set_interrupt_enabled(spi, false);
     }

@@ -168,6 +168,8 @@ pub struct Access {
 pub struct SetInterrupts {
     /// VFIO's number of the kind of interrupt.
     pub index: u32,
+    /// The first of them.
+    pub start: u32,
     /// How many.
     pub count: u32,
     /// What comes with it.
@@ -270,7 +272,7 @@ impl<'a> Request<'a> {
 
     fn set_interrupts(fields: &mut Fields<'_>) -> Option<Self> {
         let (_argument_size, flags, index) = (fields.u32()?, fields.u32()?, fields.u32()?);
-        let (_start, count) = (fields.u32()?, fields.u32()?);
+        let (start, count) = (fields.u32()?, fields.u32()?);
         let data = match flags & 0b111 {
             0b001 => Data::None,
             0b100 => Data::Eventfd,
@@ -282,7 +284,7 @@ impl<'a> Request<'a> {
             0b100 => Action::Trigger,
             _ => Action::Other,
         };
-        Some(Request::SetInterrupts(SetInterrupts { index, count, data, action }))
+        Some(Request::SetInterrupts(SetInterrupts { index, start, count, data, action }))
     }
 
     fn access(fields: &mut Fields<'_>) -> Option<Result<Access, Malformed>> {

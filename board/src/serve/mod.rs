@@ -3,7 +3,7 @@
 //! QEMU (`vfio-user-pci`, from 11.1) connects to a socket. The board's registers are two BARs, the normal world's view and the
 //! secure world's; its on-chip memories are a third, which QEMU maps; its DDR is QEMU's own memory, at the same addresses
 //! (`rproc-aperture` says where what is). So Linux and OP-TEE in that machine drive the very registers and memory that the
-//! emulated Cortex-M33 has, and its mailbox interrupts Linux through the device's pin.
+//! emulated Cortex-M33 has, and its mailbox and watchdogs interrupt Linux by the device's messages or its pin.
 //!
 //! QEMU has no firewall in front of its memory: the board's guards hold for the Cortex-M33 and for registers, not for what
 //! QEMU's processors do to memory. [`crate::system`] is where all of them are held.
@@ -15,7 +15,9 @@ mod emulation;
 mod guest_memory;
 mod listener;
 mod message;
+mod messages;
 mod pin;
+mod signals;
 mod soc;
 
 use std::fmt;

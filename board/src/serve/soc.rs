@@ -6,7 +6,7 @@ use rproc_aperture::{BLOCKS, Block, IDENTITY_SIZE, Identity, SLOT, locate_memory
 
 use super::emulation::Emulation;
 use super::guest_memory::GuestMemory;
-use super::pin::Pin;
+use super::signals::Signals;
 use super::{Notice, Observer, ServeError};
 use crate::description::{Bank, Description};
 use crate::ram::Ram;
@@ -14,8 +14,6 @@ use crate::{Board, Bus, Initiator};
 
 /// Blocks through whose registers a coprocessor is released, stopped and interrupted: it hears of a write there at once.
 const HEARD: [&str; 3] = ["RCC", "IPCC1", "IPCC2"];
-/// Processor id of the Cortex-M33, whose mailbox interrupts Linux through the device's pin.
-const SERVED: u32 = 1;
 
 /// A SoC with power.
 #[derive(Debug)]
@@ -31,13 +29,6 @@ pub fn shared_bank(description: &Description) -> Option<&Bank> {
     description.banks.last()
 }
 
-/// Whether Linux's mailbox driver is interrupted.
-pub fn mailbox_interrupts(bus: &Bus) -> bool {
-    let Some(ours) = bus.description().mailbox_of(SERVED).map(|mailbox| mailbox.spi) else { return false };
-    let high = bus.pending_interrupts();
-    high.contains(&ours.rx) || high.contains(&ours.tx)
-}
-
 impl Soc {
     /// Switches it on, with fuses from an earlier life. The on-chip memories begin with zeros, the client's memory as it is.
     ///
@@ -48,7 +39,7 @@ impl Soc {
         otp: &[u32],
         on_chip: &Ram,
         memory: &GuestMemory,
-        pin: &Arc<Pin>,
+        signals: &Arc<Signals>,
         observer: &Observer,
     ) -> Result<Self, ServeError> {
         let identity = Identity::new(description.soc).ok_or(ServeError::Name(description.soc))?.encode();
@@ -63,8 +54,8 @@ impl Soc {
         };
         let board = Board::over(description, otp, &mut source)?;
         let bus = board.bus().clone();
-        let theirs = pin.clone();
-        bus.listen(move |bus| theirs.update(|| mailbox_interrupts(bus)));
+        let theirs = signals.clone();
+        bus.listen(move |bus, rose| theirs.rose(bus, rose));
         let emulation = Emulation::start(board, observer.clone())?;
         observer(Notice::PoweredOn { board: description.name.clone(), shared: shared_size });
         Ok(Soc { emulation, bus, identity })

@@ -242,6 +242,15 @@ impl Client {
         self.ask(8, &numbers(&[20, 0b1_0001, 0, 0, 1])).unwrap();
     }
 
+    /// Takes the eventfd from the pin, and gives it to a message.
+    pub fn listen_to_message(&mut self, message: u32) {
+        self.ask(8, &numbers(&[20, 0b10_0001, 0, 0, 0])).unwrap();
+        assert_eq!(self.ask(7, &numbers(&[16, 0, 1, 0])).unwrap(), numbers(&[16, 1, 1, 2]), "two messages");
+        let eventfd = self.interrupt.try_clone().unwrap();
+        self.send(8, 0, &numbers(&[20, 0b10_0100, 1, message, 1]), &[eventfd.as_fd()]);
+        self.receive(8).0.unwrap();
+    }
+
     fn interrupted(&self, limit: Duration) -> bool {
         let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
         let mut fds = [PollFd::new(&self.interrupt, PollFlags::IN)];

@@ -20,7 +20,7 @@ const fn block(slot: u64, name: &'static str, address: u64) -> Block {
 }
 
 /// The register blocks of the STM32MP25 (OP-TEE and Linux `stm32mp251.dtsi`). Slot 0 holds the [`crate::Identity`].
-pub const BLOCKS: [Block; 19] = [
+pub const BLOCKS: [Block; 20] = [
     block(1, "IPCC1", 0x4049_0000),
     block(2, "IPCC2", 0x4625_0000),
     block(3, "HSEM", 0x4624_0000),
@@ -40,6 +40,7 @@ pub const BLOCKS: [Block; 19] = [
     block(17, "RISAB5", 0x4213_0000),
     block(18, "RISAB6", 0x4214_0000),
     block(19, "IWDG5", 0x4609_0000),
+    block(20, "EXTI2", 0x4623_0000),
 ];
 
 /// The on-chip memories. DDR is not among them: it is QEMU's own memory, at the same addresses.

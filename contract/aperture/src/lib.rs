@@ -8,9 +8,11 @@
 
 mod block;
 mod identity;
+mod interrupt;
 
 pub use block::{BLOCKS, Block, MEMORIES, Place, locate_memory, locate_register};
 pub use identity::{IDENTITY_SIZE, Identity, NotOurs};
+pub use interrupt::{MAILBOX_MESSAGE, MESSAGES, WATCHDOG_MESSAGE, WATCHDOGS, Watchdog};
 
 /// PCI vendor id. QEMU's own (0x1234), under which it keeps devices that no silicon has.
 pub const VENDOR_ID: u16 = 0x1234;

@@ -1,4 +1,4 @@
-//! What the kernel crate lacks for a mailbox controller with an interrupt pin, made safe.
+//! What the kernel crate lacks for a mailbox controller with interrupts, made safe.
 // SPDX-License-Identifier: GPL-2.0
 
 use core::ffi::c_void;
@@ -8,6 +8,7 @@ use core::ptr::{self, NonNull};
 use kernel::device::{Core, Device};
 use kernel::error::to_result;
 use kernel::ffi::c_int;
+use kernel::irq::IrqRequest;
 use kernel::prelude::*;
 use kernel::sync::Arc;
 use kernel::{bindings, pci};
@@ -86,7 +87,11 @@ impl<T: Channels> Controller<T> {
             unsafe { free::<T>(raw, channels) };
             return Err(error);
         }
-        Ok(Self { raw: NonNull::new(raw).ok_or(ENOMEM)?, channels: NonNull::new(channels).ok_or(ENOMEM)?, hardware })
+        Ok(Self {
+            raw: NonNull::new(raw).ok_or(ENOMEM)?,
+            channels: NonNull::new(channels).ok_or(ENOMEM)?,
+            hardware,
+        })
     }
 
     /// The hardware.
@@ -167,7 +172,7 @@ pub(crate) trait Handler: Send + Sync + 'static {
     fn interrupted(&self) -> bool;
 }
 
-/// A device's interrupt pin in use.
+/// An interrupt in use.
 pub(crate) struct Interrupt<T: Handler> {
     number: u32,
     handler: NonNull<T>,
@@ -177,13 +182,11 @@ pub(crate) struct Interrupt<T: Handler> {
 unsafe impl<T: Handler> Send for Interrupt<T> {}
 
 impl<T: Handler> Interrupt<T> {
-    /// Takes the pin of a device that is being bound.
-    pub(crate) fn request(device: &pci::Device<Core<'_>>, name: &'static CStr, handler: T) -> Result<Self> {
+    /// Takes an interrupt, which may be shared with other devices.
+    pub(crate) fn request(request: &IrqRequest<'_>, name: &'static CStr, handler: T) -> Result<Self> {
         let handler = KBox::into_raw(KBox::new(handler, GFP_KERNEL)?);
-        let raw: *const bindings::pci_dev = ptr::from_ref(device).cast();
-        // SAFETY: `pci::Device` is a transparent wrapper of `struct pci_dev`.
-        let number = unsafe { (*raw).irq };
-        // SAFETY: the handler stays where it is until the interrupt is given back. The pin stays masked until the thread is done.
+        let number = request.irq();
+        // SAFETY: the handler stays where it is until the interrupt is given back. A pin stays masked until the thread is done.
         let requested = to_result(unsafe {
             bindings::request_threaded_irq(
                 number,

@@ -13,6 +13,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use kernel::sync::Arc;
 
+use super::interrupt::Watchdog;
 use super::later::Later;
 use super::mailbox::{Mailboxes, Request};
 use super::{c, Mapping, Region};
@@ -148,6 +149,7 @@ unsafe extern "C" fn unmap_region(_: *mut c::rproc, entry: *mut c::rproc_mem_ent
 /// What every processor has.
 struct Common {
     mailboxes: Mailboxes,
+    watchdog: Option<Watchdog>,
     /// Asked for when a recovery has begun, so it is done when that is over.
     settle: Arc<Later>,
 }
@@ -203,7 +205,7 @@ impl<T: Lifecycle> Registered<T> {
     /// runs already.
     ///
     /// # Errors
-    /// `EPROBE_DEFER` while the driver of one of its mailboxes is not there.
+    /// `EPROBE_DEFER` while the driver of one of its mailboxes, or of its watchdog's interrupt, is not there.
     pub(crate) fn new(
         parent: &Device<Core<'_>>,
         name: &CStr,
@@ -218,9 +220,11 @@ impl<T: Lifecycle> Registered<T> {
         let raw = Allocated(NonNull::new(raw).ok_or(ENOMEM)?);
         // SAFETY: the mailboxes go before the processor, by the order of the fields.
         let mailboxes = unsafe { Mailboxes::request(raw.0)? };
+        // SAFETY: as above.
+        let watchdog = unsafe { Watchdog::request(raw.0)? };
         // SAFETY: cancelled by `drop` while the processor is there; `settle` wants just the lock.
         let settle = unsafe { Later::new(raw.0, settle, 0)? };
-        let common = Common { mailboxes, settle };
+        let common = Common { mailboxes, watchdog, settle };
         let sides = KBox::pin_init(try_pin_init!(Sides { common, lifecycle <- lifecycle }), GFP_KERNEL)?;
         // SAFETY: nobody else knows the processor yet, and the sides outlive its registration.
         unsafe {
@@ -355,11 +359,20 @@ unsafe extern "C" fn find_table<T: Lifecycle>(
 unsafe extern "C" fn start<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
-    from_result(|| lifecycle.start(&remoteproc).map(|()| 0))
+    let watchdog = remoteproc.common().watchdog.as_ref();
+    watchdog.inspect(|watchdog| watchdog.arm());
+    from_result(|| {
+        lifecycle.start(&remoteproc).inspect_err(|_| {
+            watchdog.inspect(|watchdog| watchdog.disarm());
+        })?;
+        Ok(0)
+    })
 }
 
-unsafe extern "C" fn attach(_: *mut c::rproc) -> c_int {
+unsafe extern "C" fn attach(raw: *mut c::rproc) -> c_int {
     // The firmware sees Linux in its resource table and mailboxes.
+    let remoteproc = Remoteproc { raw, _lives: PhantomData };
+    remoteproc.common().watchdog.as_ref().inspect(|watchdog| watchdog.arm());
     0
 }
 
@@ -381,12 +394,17 @@ unsafe extern "C" fn get_table<T: Lifecycle>(raw: *mut c::rproc, size: *mut usiz
 unsafe extern "C" fn detach<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
-    from_result(|| lifecycle.detach(&remoteproc).map(|()| 0))
+    from_result(|| {
+        lifecycle.detach(&remoteproc)?;
+        remoteproc.common().watchdog.as_ref().inspect(|watchdog| watchdog.disarm());
+        Ok(0)
+    })
 }
 
 unsafe extern "C" fn stop<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
+    remoteproc.common().watchdog.as_ref().inspect(|watchdog| watchdog.disarm());
     // SAFETY: the lock is held.
     if unsafe { (*raw).state } == c::rproc_state_RPROC_CRASHED {
         remoteproc.common().settle.ask();

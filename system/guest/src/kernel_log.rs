@@ -81,6 +81,12 @@ impl KernelLog {
         Ok(std::mem::take(&mut self.records))
     }
 
+    /// How many of the records so far have this text.
+    pub fn count(&mut self, text: &str) -> Result<u64> {
+        self.read()?;
+        Ok(self.records.iter().filter(|record| record.text.contains(text)).count() as u64)
+    }
+
     /// None of the records so far may be a warning, but those that have one of the `meant` parts; they begin anew with the next call.
     pub fn ensure_quiet(&mut self, meant: &[&str]) -> Result<String> {
         let records = self.take()?;

@@ -29,11 +29,12 @@ pub struct Images {
 }
 
 /// Sample firmware: the image's name, its ELF file, and whom it is for.
-const SAMPLES: [(&str, &str, &str); 5] = [
+const SAMPLES: [(&str, &str, &str); 6] = [
     ("echo", "echo-m33", "stm32mp257:m33"),
     ("hang", "hang", "stm32mp257:m33"),
     ("obey", "obey-m33", "stm32mp257:m33"),
     ("tty", "tty-m33", "stm32mp257:m33"),
+    ("starve", "starve-m33", "stm32mp257:m33"),
     ("starve-m0", "starve-m0", "stm32mp257:m0"),
 ];
 const MIB: usize = 1 << 20;

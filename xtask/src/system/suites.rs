@@ -304,18 +304,19 @@ impl Plan<'_> {
              rproc-guest run rpmsg /images/firmware/echo.img\n\
              rproc-guest run recovery /images/firmware/obey.img\n\
              rproc-guest run terminal /images/firmware/tty.img\n\
-             rproc-guest run two /images/firmware/echo.img /images/firmware/starve-m0.img";
+             rproc-guest run two /images/firmware/echo.img /images/firmware/starve-m0.img\n\
+             rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img";
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(files);
         Ok(Planned {
             name: "rpmsg",
             flash,
             extra,
-            suites: &["rpmsg", "recovery", "terminal", "two"],
+            suites: &["rpmsg", "recovery", "terminal", "two", "watchdog"],
             limit: minutes(10),
             board: true,
             tree: Tree { mailboxes: true, ..Tree::new(&V22) },
-            starts: 5,
+            starts: 9,
         })
     }
 

@@ -96,7 +96,8 @@ const PROCESSORS: [Processor; 2] = [
         id: 1,
         address: "a041000",
         properties: "memory-region = <&vdev0vring0>, <&vdev0vring1>, <&vdev0buffer>, <&ipc_shmem>;",
-        mailboxes: r#"mboxes = <&ipcc1 0>, <&ipcc1 1>, <&ipcc1 2>, <&ipcc1 3>; mbox-names = "vq0", "vq1", "shutdown", "detach";
+        mailboxes: r#"interrupt-parent = <&ipcc1>; interrupts = <0 4 4>;
+			mboxes = <&ipcc1 0>, <&ipcc1 1>, <&ipcc1 2>, <&ipcc1 3>; mbox-names = "vq0", "vq1", "shutdown", "detach";
 			clocks = <&m33_clock>, <&m33_bus_clock>, <&m33_clock>; st,auto-boot;"#,
     },
     Processor { name: "m0", id: 2, address: "200c0000", properties: "", mailboxes: "" },
@@ -147,12 +148,15 @@ const BASE: &str = r#"
 };
 "#;
 
-/// The board's first IPCC, a node of the PCI device that it is part of, which is the only one and so in slot 1.
+/// The board's first IPCC, a node of the PCI device that it is part of, which is the only one and so in slot 1. The device gives Linux
+/// the board's interrupts, by the numbers that they have at the chip's GIC.
 const IPCC: &str = "
 &{/pcie@10000000} {
 	ipcc1: mailbox@1,0 {
 		reg = <0x800 0 0 0 0>;
 		#mbox-cells = <1>;
+		interrupt-controller;
+		#interrupt-cells = <3>;
 	};
 };
 ";
@@ -200,7 +204,7 @@ pub const ODD_LINKS: &str = r#"
 pub struct Tree {
     /// How it describes the service and the processors.
     pub form: &'static Form,
-    /// Whether the M33 has its mailboxes and clocks, without which it then does not go.
+    /// Whether the M33 has its mailboxes, clocks and its watchdog's interrupt, without which it then does not go.
     pub mailboxes: bool,
     /// Further nodes.
     pub more: &'static str,

@@ -4,6 +4,8 @@ mod exti;
 mod timer;
 mod watchdog;
 
+use rproc_aperture::WATCHDOGS;
+
 use super::Peripheral;
 use crate::description::{Description, Family, WatchdogSite};
 use exti::{ExtiBlock, SharedExti, Wire};
@@ -24,16 +26,12 @@ pub struct Plugged {
     pub peripheral: Box<dyn Peripheral>,
 }
 
-/// The EXTI line of a watchdog's reset, in the controller that has the watchdogs' lines: EXTI on an STM32MP15, EXTI2 on an
-/// STM32MP25 (RM0436 and RM0457, the tables of EXTI events; the SPIs are those that Linux's trees name).
+/// The EXTI line of a watchdog's reset, in the controller that has the watchdogs' lines: EXTI on an STM32MP15 (RM0436, the table of
+/// EXTI events; the SPI is the one that Linux's trees name), EXTI2 on an STM32MP25.
 fn line_of(family: Family, watchdog: &WatchdogSite) -> Option<u8> {
-    match (family, watchdog.spi) {
-        (Family::Stm32mp15, 143) => Some(68),
-        (Family::Stm32mp25, 11) => Some(46),
-        (Family::Stm32mp25, 4) => Some(49),
-        (Family::Stm32mp25, 6) => Some(50),
-        (Family::Stm32mp25, 7) => Some(51),
-        _ => None,
+    match family {
+        Family::Stm32mp15 => (watchdog.spi == 143).then_some(68),
+        Family::Stm32mp25 => WATCHDOGS.iter().find(|known| known.spi == watchdog.spi).map(|known| known.line),
     }
 }
 

@@ -25,6 +25,7 @@ mod statistics;
 mod terminal;
 mod two;
 mod verdict;
+mod watchdog;
 
 use std::path::PathBuf;
 
@@ -96,6 +97,8 @@ pub enum Suite {
         /// A good image whose firmware echoes
         image: PathBuf,
     },
+    /// The watchdog's interrupt, as Linux's driver takes it
+    Watchdog(watchdog::Arguments),
     /// Firmware that faults in the middle of a talk, under Linux's driver
     Recovery {
         /// A good image whose firmware does what a message says
@@ -144,6 +147,7 @@ impl Suite {
             Self::Commands(_) => "commands",
             Self::Life(_) => "life",
             Self::Rpmsg { .. } => "rpmsg",
+            Self::Watchdog(_) => "watchdog",
             Self::Recovery { .. } => "recovery",
             Self::Terminal { .. } => "terminal",
             Self::Lives { .. } => "lives",
@@ -173,6 +177,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Commands(arguments) => commands::run(arguments, &mut report),
         Suite::Life(arguments) => life::run(arguments, target, &mut report),
         Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
+        Suite::Watchdog(arguments) => watchdog::run(arguments, &mut report),
         Suite::Recovery { image } => recovery::run(image, &mut report),
         Suite::Terminal { image } => terminal::run(image, &mut report),
         Suite::Lives { image, count } => lives::run(image, *count, target, &mut report),
