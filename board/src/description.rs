@@ -9,6 +9,8 @@ pub use trees::DescriptionError;
 
 use std::fmt;
 
+use rproc_platform::BeforeTee;
+
 use crate::bus::Initiator;
 use crate::peripherals::Side;
 use crate::soc::ClockGate;
@@ -216,6 +218,8 @@ pub struct Coprocessor {
     pub translations: Vec<Translation>,
     /// The memory that its firmware may use, and what it shares with the normal world.
     pub regions: Vec<CoprocessorRegion>,
+    /// Whether it may run before the TEE does, and where whoever starts it leaves word.
+    pub before_tee: BeforeTee,
 }
 
 /// A region of a coprocessor's memory.

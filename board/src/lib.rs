@@ -6,6 +6,7 @@
 pub mod board;
 pub mod boards;
 mod boot_firmware;
+pub mod boot_stage;
 pub mod bus;
 pub mod clock;
 pub mod clocks;

@@ -13,7 +13,7 @@ use rproc_board::boards::BOARDS;
 use rproc_board::system::{Hardware, Moment, System, SystemConfig, SystemError};
 use rproc_board::tee::HostTee;
 use rproc_devicetree::{Owner, Tree, assign};
-use rproc_lifecycle::{Event, State};
+use rproc_lifecycle::{Event, Mailbox, State};
 use rproc_scmi_client::ScmiClient;
 
 use signing::{firmware, sign_for};
@@ -254,11 +254,12 @@ fn linux_attaches_to_an_m33_that_runs_talks_to_it_and_stops_it() {
     boot(&mut system, 0, m33("echo-m33.elf"));
     echo(&mut system, 0, "from the start");
 
-    // This Linux is gone in mid-talk. The next one finds the processor, and can stop it in peace.
+    // This Linux is gone in mid-talk. The next one finds the processor, talks to it, and can stop it in peace.
     let mut system = System::restart(system.abandon(), &linux, &secure, &["m33"]).unwrap();
     assert_eq!(states(&system), [State::Detached]);
     assert!(runs(&system, ProcessorId::CORTEX_M33));
     system.processors[0].boot().unwrap();
+    echo(&mut system, 0, "hello, whoever you are");
     system.processors[0].shutdown().unwrap();
     let told = |entry: rproc_board::system::Entry| {
         matches!(entry.moment, Moment::Lifecycle(Event::LeaveAcknowledged { .. }))
@@ -275,8 +276,9 @@ fn a_tee_that_starts_anew_takes_a_running_processor_over_from_the_start() {
         started_by_a_boot_loader((&linux, &secure), M33_NODE, "m33", m33("echo-m33.elf"));
     let tee = Arc::new(HostTee::new(board.get().bus().clone(), signing::tee()));
     let mut system = System::restart(Hardware { board, tee }, &linux, &secure, &["m33"]).unwrap();
-    // It knows nothing of what it has not authenticated, so there is nothing to attach to.
-    assert_eq!((states(&system), runs(&system, ProcessorId::CORTEX_M33)), (vec![State::Offline], true));
+    // The tree does not say that it may run before this TEE, so there is nothing to attach to (`before_tee.rs` has the rest).
+    pass(&mut system, ms(1));
+    assert_eq!((states(&system), runs(&system, ProcessorId::CORTEX_M33)), (vec![State::Offline], false));
     boot(&mut system, 0, m33("obey-m33.elf"));
     echo(&mut system, 0, "from the start");
     assert_eq!(system.processors[0].channels()[0].name, "rproc-obey");
@@ -296,11 +298,15 @@ fn linux_attaches_to_a_processor_of_its_own_by_the_backup_registers_and_leaves_i
     assert_eq!(states(&system), [State::Detached]);
     system.processors[0].boot().unwrap();
     echo(&mut system, 0, "hello");
+    system.drain();
     system.processors[0].detach().unwrap();
+    let told = |entry: rproc_board::system::Entry| matches!(entry.moment, Moment::Lifecycle(Event::LeaveAcknowledged { mailbox, .. }) if mailbox == Mailbox::Detach);
+    assert!(system.drain().into_iter().any(told), "the firmware has heard it");
     pass(&mut system, ms(1));
     assert_eq!((states(&system), runs(&system, ProcessorId::CORTEX_M4)), (vec![State::Detached], true));
     system.processors[0].boot().unwrap();
     assert_eq!(states(&system), [State::Attached]);
+    echo(&mut system, 0, "hello again");
     system.processors[0].shutdown().unwrap();
     pass(&mut system, ms(1));
     assert_eq!((register(&system, STATE), runs(&system, ProcessorId::CORTEX_M4)), (0, false));

@@ -2,9 +2,9 @@
 
 use clap::{Parser, Subcommand};
 
-#[cfg(target_os = "linux")]
-use crate::tee;
 use crate::{board, completions, doctor, inspect, keys, run, sign, verify};
+#[cfg(target_os = "linux")]
+use crate::{linux, tee};
 
 /// Sign, inspect, verify and boot firmware for remote processors
 #[derive(Parser)]
@@ -42,6 +42,24 @@ pub enum Command {
     #[cfg(target_os = "linux")]
     #[command(subcommand)]
     Tee(tee::Command),
+    /// List the processors of this machine's Linux
+    #[cfg(target_os = "linux")]
+    List(linux::List),
+    /// Start the firmware of a processor of this machine's Linux
+    #[cfg(target_os = "linux")]
+    Start(linux::Start),
+    /// Stop a processor of this machine's Linux
+    #[cfg(target_os = "linux")]
+    Stop(linux::Stop),
+    /// Show or set the firmware file of a processor of this machine's Linux
+    #[cfg(target_os = "linux")]
+    Firmware(linux::Firmware),
+    /// Show what running firmware of this machine's Linux has traced
+    #[cfg(target_os = "linux")]
+    Trace(linux::Trace),
+    /// Take the core dump that Linux keeps of a crashed processor
+    #[cfg(target_os = "linux")]
+    Coredump(linux::Coredump),
     /// Print a completion script for a shell
     Completions(completions::Arguments),
 }

@@ -10,6 +10,8 @@ mod input;
 mod inspect;
 mod keys;
 mod limits;
+#[cfg(target_os = "linux")]
+mod linux;
 mod load_plan;
 mod output;
 mod report;
@@ -61,6 +63,18 @@ fn run(command: Command) -> Result<u8, Failure> {
         Command::Board(command) => board::run(command),
         #[cfg(target_os = "linux")]
         Command::Tee(command) => tee::run(command),
+        #[cfg(target_os = "linux")]
+        Command::List(arguments) => linux::list(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Start(arguments) => linux::start(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Stop(arguments) => linux::stop(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Firmware(arguments) => linux::firmware(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Trace(arguments) => linux::trace(&arguments),
+        #[cfg(target_os = "linux")]
+        Command::Coredump(arguments) => linux::coredump(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }?;
     Ok(0)

@@ -78,6 +78,18 @@ impl OutputFile {
         Ok(Self { target: std::fs::canonicalize(path).with_context(cannot)? })
     }
 
+    /// Writes as [`OutputFile::write`] does, and comes back when all of it is on the disk, for what is there only once.
+    pub fn write_to_disk(
+        self,
+        content: impl FnOnce(&mut File) -> std::io::Result<()>,
+    ) -> Result<(), Failure> {
+        let folder = self.folder().to_owned();
+        self.write(|file| content(file).and_then(|()| file.sync_all()))?;
+        // The name is the folder's.
+        let synced = File::open(&folder).and_then(|folder| folder.sync_all());
+        Ok(synced.with_context(|| format!("cannot write {}", folder.display()))?)
+    }
+
     /// Writes a file beside the target and then gives it the target's name: on any failure the target is what it was.
     pub fn write(self, content: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), Failure> {
         let cannot = || format!("cannot write {}", self.target.display());

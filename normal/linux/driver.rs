@@ -1,11 +1,12 @@
 //! Linux's driver of the remote processors that a TEE service authenticates, loads and starts.
 // SPDX-License-Identifier: GPL-2.0
 //!
-//! The service is found on the TEE bus by its UUID and its node below `/firmware/optee`; each processor that the node describes and
-//! the service drives becomes a remoteproc of Linux's framework.
+//! The service is found on the TEE bus by its UUID, and its node in the device tree below or beside `/firmware/optee`; each processor
+//! that the tree describes and the service drives becomes a remoteproc of Linux's framework.
 
 mod discovery;
 mod ffi;
+mod forms;
 mod processor;
 mod service;
 
@@ -32,7 +33,7 @@ impl kernel::InPlaceModule for Driver {
     fn init(module: &'static ThisModule) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             processors <- driver::Registration::new(ffi::CHILD, module),
-            bus: ffi::BusDriver::new(module)?,
+            bus: ffi::BusDriver::new(module).inspect(|_| discovery::say_if_absent())?,
         })
     }
 }

@@ -28,9 +28,13 @@ pub(crate) fn node(path: &CStr) -> Option<ARef<FwNode>> {
     Some(unsafe { ARef::from_raw(NonNull::new_unchecked(handle.cast())) })
 }
 
-/// A node's name without its unit address.
+/// A processor's name: that of its node without the unit address, and without `_rproc` where that is its end.
 pub(crate) fn node_name(node: &FwNode) -> Result<CString> {
-    stem(&CString::try_from_fmt(fmt!("{}", node.display_name()))?)
+    let name = stem(&CString::try_from_fmt(fmt!("{}", node.display_name()))?)?;
+    match name.to_str().ok().and_then(|name| name.strip_suffix("_rproc")) {
+        Some(core) => CString::try_from_fmt(fmt!("{}", core)),
+        None => Ok(name),
+    }
 }
 
 /// What stands before the unit address.

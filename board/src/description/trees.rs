@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use rproc_devicetree::secure::{
-    Access, BlockKind, EtzpcMode, Guard, GuardKind, GuardedRegion, RegionUse, SecureProcessor,
+    Access, BlockKind, BootWord, EtzpcMode, Guard, GuardKind, GuardedRegion, RegionUse, SecureProcessor,
 };
 use rproc_devicetree::{Finding, Model, Processor, SecureModel};
+use rproc_platform::{BeforeTee, Word};
 
 use super::{
     Bank, BootMode, Coprocessor, CoprocessorRegion, Description, EtzpcSite, MailboxInterrupts, MailboxSite,
@@ -336,7 +337,16 @@ fn coprocessor(wiring: &CoreWiring, node: Option<&SecureProcessor>) -> Coprocess
                 shared: one.usage == RegionUse::Ipc,
             })
             .collect(),
+        before_tee: node.map_or(BeforeTee::default(), |node| BeforeTee {
+            may_run: node.started_before_tee,
+            resource_table: node.table_word.map(word),
+            state: node.state_word.map(word),
+        }),
     }
+}
+
+const fn word(word: BootWord) -> Word {
+    Word { address: word.register, mask: word.mask }
 }
 
 /// The mailboxes of the processors that are there.

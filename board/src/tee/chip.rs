@@ -10,7 +10,7 @@ use super::regions::regions_of;
 use crate::description::{Description, Family};
 
 /// One of the families, with the memory that the board's secure tree gives its processors.
-pub(super) enum Chip {
+pub(crate) enum Chip {
     /// STM32MP15; its Cortex-M4 is held by RCC's own registers.
     Stm32mp15(Stm32mp15),
     /// STM32MP25 and MP21.
@@ -19,7 +19,7 @@ pub(super) enum Chip {
 
 impl Chip {
     /// The SoC of a board.
-    pub(super) fn new(board: &Description) -> Self {
+    pub(crate) fn new(board: &Description) -> Self {
         let regions = |id: ProcessorId| regions_of(board.coprocessor(id.0));
         match board.family {
             Family::Stm32mp15 => {

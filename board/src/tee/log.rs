@@ -73,6 +73,30 @@ pub enum SecureEvent {
         /// Which register, and how.
         refusal: Refusal,
     },
+    /// The processor runs since before the TEE began, and goes on.
+    FoundRunning {
+        /// Its vector table.
+        boot_address: u64,
+        /// Device address of its resource table, as a register says.
+        resource_table: Option<u64>,
+    },
+    /// The processor does not run, though it may since before the TEE began.
+    FoundHeld,
+    /// The service goes on with a processor that runs since before the TEE began.
+    Inherited {
+        /// Where its resource table is.
+        resource_table: Option<TableLocation>,
+    },
+    /// The processor ran before the TEE began, and must not go on.
+    TakenOver {
+        /// Why not.
+        refusal: Refusal,
+    },
+    /// It could not be stopped and wiped.
+    NotHeld {
+        /// Why not.
+        refusal: Refusal,
+    },
     /// The service refused something.
     Refused {
         /// Why.
@@ -142,6 +166,10 @@ impl rproc_service::Observer for SecureLog {
             Event::Loaded { processor, resource_table, derived } => {
                 (processor, SecureEvent::Loaded { resource_table, derived })
             }
+            Event::Inherited { processor, resource_table } => {
+                (processor, SecureEvent::Inherited { resource_table })
+            }
+            Event::TakenOver { processor, refusal } => (processor, SecureEvent::TakenOver { refusal }),
             Event::Refused { processor, refusal } => (processor, SecureEvent::Refused { refusal }),
             // The platform service tells these from closer by.
             Event::Started { .. } | Event::Stopped { .. } | Event::Released { .. } => return,
@@ -163,6 +191,12 @@ impl rproc_platform::Observer for SecureLog {
             Event::Held { processor } => (processor, SecureEvent::Held),
             Event::Wiped { processor, size } => (processor, SecureEvent::Wiped { size }),
             Event::FirewallOpened { processor } => (processor, SecureEvent::FirewallOpened),
+            Event::FoundRunning { processor, boot_address, resource_table } => {
+                (processor, SecureEvent::FoundRunning { boot_address, resource_table })
+            }
+            Event::FoundHeld { processor } => (processor, SecureEvent::FoundHeld),
+            Event::TakenOver { processor, refusal } => (processor, SecureEvent::TakenOver { refusal }),
+            Event::NotHeld { processor, refusal } => (processor, SecureEvent::NotHeld { refusal }),
             // The service passes the platform's refusals on as its own.
             Event::Refused { .. } => return,
         };

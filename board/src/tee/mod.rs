@@ -35,7 +35,7 @@ pub use log::{SecureEntry, SecureEvent, SecureLog};
 pub use memory::{NormalMemory, SharedHeap};
 pub use services::{Presence, Services};
 
-use chip::Chip;
+pub(crate) use chip::Chip;
 use monitor::Monitor;
 use services::{Hosted, Table};
 use soc::HostEntropy;
@@ -129,6 +129,9 @@ impl HostTee {
         let soc = Chip::new(bus.description());
         let mut platform = PlatformService::new(secure(), soc, config.keys, config.counters, log.clone());
         let kept = keep(&mut platform, &config.services.owned);
+        for coprocessor in &bus.description().coprocessors {
+            platform.look(ProcessorId(coprocessor.id), coprocessor.before_tee);
+        }
         let remoteproc =
             Service::new(HostPlatform(platform), Access::kernel_only(), config.policy, log.clone());
         let scmi = soc::scmi(bus.description().family, secure(), &kept, log.clone());

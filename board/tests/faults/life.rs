@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rproc_abi::ProcessorId;
 use rproc_board::boards::BOARDS;
+use rproc_board::boot_stage::Protection;
 use rproc_board::system::{Moment, System, SystemConfig};
 use rproc_board::{Board, Bus, Happening, Initiator};
 use rproc_devicetree::{Owner, Tree, assign};
@@ -50,6 +51,8 @@ pub struct Scene {
     prints: Option<&'static str>,
     /// Nobody but Linux has a part in it: its memory is open.
     open: bool,
+    /// The bundled firmware that a boot stage has started before the TEE.
+    started: Option<&'static str>,
 }
 
 impl Scene {
@@ -73,6 +76,21 @@ impl Scene {
         Self { linux, secure, image: signing::firmware("echo-m4.elf"), open: true, ..m4 }
     }
 
+    /// The Cortex-M33 that runs before the TEE does.
+    pub fn m33_before_tee() -> Self {
+        Self::m33().before_tee("/ahb@a040000/m33@a041000", "echo-m33.elf")
+    }
+
+    /// The Cortex-M4 that runs before the TEE does.
+    pub fn m4_before_tee() -> Self {
+        Self::m4().before_tee("/ahb@10000000/m4@10000000", "echo-m4.elf")
+    }
+
+    fn before_tee(self, node: &str, sample: &'static str) -> Self {
+        let secure = self.secure.with_property(node, "st,started-before-tee", Some(&[])).unwrap();
+        Self { secure, started: Some(sample), ..self }
+    }
+
     fn new(
         name: &'static str,
         processor: &'static str,
@@ -85,7 +103,7 @@ impl Scene {
         let (linux, secure) =
             (Tree::parse(board.linux_tree).unwrap(), Tree::parse(board.secure_tree).unwrap());
         let image = signing::sign_for(&signing::firmware(sample), id, soc);
-        Self { name, linux, secure, processor, id: id.0, image, prints, open: false }
+        Self { name, linux, secure, processor, id: id.0, image, prints, open: false, started: None }
     }
 
     /// Lives one life with the injector's fault, and another one on the same board without. An error is what must not be.
@@ -99,6 +117,9 @@ impl Scene {
         };
         let started = System::start_on(config, |description| {
             let board = Board::new(description)?;
+            if let Some(sample) = self.started {
+                signing::boot_stage(&board, ProcessorId(self.id), sample, Protection::Closed);
+            }
             assert!(board.bus().inject(injector.clone()));
             Ok(board)
         });
@@ -122,6 +143,10 @@ impl Scene {
         }
         injector.repair();
         let after = |what: String| format!("{what}, once all works, after {first:?}");
+        if system.processors[0].state() == State::Detached {
+            // Linux could not attach, and it runs on.
+            system.processors[0].boot().map_err(|error| after(error.to_string()))?;
+        }
         if system.processors[0].state() != State::Offline {
             system.processors[0].shutdown().map_err(|error| after(error.to_string()))?;
         }

@@ -99,6 +99,16 @@ fn the_m4_of_the_dk2_echoes_or_says_why_not() {
 }
 
 #[test]
+fn an_m33_that_runs_before_the_tee_echoes_or_says_why_not() {
+    every_fault(&Scene::m33_before_tee(), 101);
+}
+
+#[test]
+fn an_m4_that_runs_before_the_tee_echoes_or_says_why_not() {
+    every_fault(&Scene::m4_before_tee(), 29);
+}
+
+#[test]
 fn linuxs_own_m4_echoes_or_says_why_not() {
     every_fault(&Scene::m4_of_linux(), 29);
 }

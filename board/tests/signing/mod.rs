@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses the part that it needs")]
 
 use rproc_abi::ProcessorId;
+use rproc_board::Board;
+use rproc_board::boot_stage::{self, Firmware, Protection};
 use rproc_board::system::{System, SystemConfig};
 use rproc_board::tee::{Counters, Services, TeeConfig, TrustedKeys};
 use rproc_devicetree::Tree;
@@ -49,6 +51,20 @@ pub fn sign_for(elf: &[u8], processor: ProcessorId, soc: &str) -> Vec<u8> {
         .key_fingerprint(&fingerprint)
         .bind_elf_metadata();
     builder.sign::<sha2::Sha256, _>(&mut key).unwrap().to_vec()
+}
+
+/// Starts a bundled firmware on a board that has no TEE yet, as a first-stage loader does.
+pub fn boot_stage(board: &Board, id: ProcessorId, sample: &str, protection: Protection) {
+    let elf = firmware(sample);
+    let file = ElfFile::parse(&elf).unwrap();
+    let loaded = file.segments().filter(|segment| segment.is_load() && segment.file_size > 0);
+    let segments: Vec<(u64, &[u8])> =
+        loaded.map(|segment| (segment.physical_address, file.segment_bytes(&segment).unwrap())).collect();
+    let vector_table = file.vector_table().unwrap().unwrap().load_address.unwrap() as u32;
+    let table = file.find_resource_table().unwrap();
+    let resource_table = table.map(|table| table.load_address.unwrap() as u32);
+    let firmware = Firmware { segments: &segments, vector_table, resource_table };
+    boot_stage::start(board, id, &firmware, protection).unwrap();
 }
 
 /// A strict TEE that trusts that key.

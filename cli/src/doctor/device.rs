@@ -9,6 +9,7 @@ use rproc_abi::enumeration::Scope;
 use rproc_abi::{Login, ProcessorId, Uuid};
 use rproc_devicetree::{MailboxRef, Model, ProviderRef, SecureModel, Tree};
 use rproc_doctor::{Firmware, Known, NeedKind, Observation, Presence, Service};
+use rproc_sysfs::{FirmwareFolders, Linux};
 use rproc_tee::{LinuxTee, OpenError};
 
 use super::Arguments;
@@ -28,8 +29,6 @@ const TREE: &str = "/sys/firmware/fdt";
 const NODES: &str = "/sys/firmware/devicetree/base";
 /// Linux's buses.
 const BUSES: &str = "/sys/bus";
-/// A folder that comes before the others, when it was set.
-const FIRMWARE_PATH: &str = "/sys/module/firmware_class/parameters/path";
 /// How long the machine is left alone between two looks.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
@@ -39,7 +38,7 @@ pub struct Device {
     tree: Tree,
     subjects: Vec<Subject>,
     devices: LinuxDevices,
-    firmware: Vec<PathBuf>,
+    firmware: FirmwareFolders,
     booted: Option<Instant>,
 }
 
@@ -69,11 +68,8 @@ impl Device {
             subjects,
             devices: LinuxDevices::default(),
             firmware: match &arguments.firmware {
-                Some(folder) => vec![folder.clone()],
-                None => firmware_folders(
-                    &std::fs::read_to_string(FIRMWARE_PATH).unwrap_or_default(),
-                    &std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default(),
-                ),
+                Some(folder) => FirmwareFolders::only(folder.clone()),
+                None => Linux::default().firmware_folders(),
             },
             booted: uptime().and_then(|uptime| Instant::now().checked_sub(uptime)),
         })
@@ -84,16 +80,6 @@ impl Device {
 fn uptime() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/uptime").ok()?;
     Duration::try_from_secs_f64(text.split_whitespace().next()?.parse().ok()?).ok()
-}
-
-/// Where Linux looks for firmware files, in its order (`drivers/base/firmware_loader/main.c`).
-fn firmware_folders(first: &str, release: &str) -> Vec<PathBuf> {
-    let (first, release) = (first.trim(), release.trim());
-    let own = (!first.is_empty()).then(|| PathBuf::from(first));
-    let updates = Path::new("/lib/firmware/updates");
-    let plain = Path::new("/lib/firmware");
-    let others = [updates.join(release), updates.to_owned(), plain.join(release), plain.to_owned()];
-    own.into_iter().chain(others).collect()
 }
 
 /// Asks a TEE about the service, and the service about the processors. A service that needs tee-supplicant is there once
@@ -154,33 +140,9 @@ impl Providers for Device {
     }
 
     fn firmware(&self, name: &str) -> Option<Firmware> {
-        // Linux takes compressed files too.
-        let names = ["", ".zst", ".xz"].map(|ending| format!("{name}{ending}"));
-        let here = |folder: &&PathBuf| names.iter().any(|name| folder.join(name).is_file());
-        let found = self.firmware.iter().find(here);
-        let folder = found.or(self.firmware.last())?.display().to_string();
-        Some(Firmware { name: name.to_owned(), folder, there: found.is_some() })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn firmware_is_looked_for_where_linux_does() {
-        let folders = firmware_folders("/data/fw\n", "7.3.4\n");
-        assert_eq!(
-            folders,
-            [
-                "/data/fw",
-                "/lib/firmware/updates/7.3.4",
-                "/lib/firmware/updates",
-                "/lib/firmware/7.3.4",
-                "/lib/firmware"
-            ]
-            .map(PathBuf::from)
-        );
-        assert_eq!(firmware_folders("\n", "1").len(), 4);
+        let found = self.firmware.find(name).map(|file| file.folder);
+        let there = found.is_some();
+        let folder = found.or(self.firmware.paths().last().cloned())?.display().to_string();
+        Some(Firmware { name: name.to_owned(), folder, there })
     }
 }

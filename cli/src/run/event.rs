@@ -362,7 +362,19 @@ fn secure(event: &SecureEvent) -> Option<RunEvent> {
         SecureEvent::RegisterRefused { refusal } => RunEvent::Note {
             text: format!("the TEE's SCMI service could not do what Linux asked: {refusal}"),
         },
-        SecureEvent::Held => return None,
+        SecureEvent::FoundRunning { boot_address, .. } => RunEvent::Note {
+            text: format!("it runs since before the TEE, vector table at {boot_address:#x}"),
+        },
+        SecureEvent::TakenOver { refusal } => {
+            RunEvent::Note { text: format!("it ran before the TEE and may not go on: {refusal}") }
+        }
+        SecureEvent::NotHeld { refusal } => {
+            RunEvent::Note { text: format!("it could not be stopped and wiped: {refusal}") }
+        }
+        SecureEvent::FoundHeld => {
+            RunEvent::Note { text: "it may run since before the TEE, and does not".to_owned() }
+        }
+        SecureEvent::Inherited { .. } | SecureEvent::Held => return None,
     })
 }
 

@@ -115,6 +115,9 @@ pub enum Command<M> {
         /// Encoded [`crate::PlatformTlvs`], in the TA's own memory.
         tlvs: M,
     },
+    /// 0x80000009: where the resource table is of a processor that ran when the platform service began and was left running;
+    /// `TEE_ERROR_ITEM_NOT_FOUND` of any other, and once it was stopped.
+    Inherited,
 }
 
 impl<M> Command<M> {
@@ -138,6 +141,7 @@ impl<M> Command<M> {
             Self::Region { .. } => 0x8000_0006,
             Self::GetRefusal { .. } => 0x8000_0007,
             Self::LoadSegments { .. } => 0x8000_0008,
+            Self::Inherited => 0x8000_0009,
         }
     }
 }
@@ -173,6 +177,7 @@ impl<M> Request<M> {
             Command::LoadSegments { container, placements, tlvs } => {
                 [Param::MemrefInput(container), Param::MemrefInput(placements), Param::MemrefInput(tlvs)]
             }
+            Command::Inherited => [Param::ValueOutput, Param::ValueOutput, Param::None],
         };
         let [first, second, third] = rest;
         (number, [word(self.processor.0), first, second, third])
@@ -234,6 +239,11 @@ impl<M> Request<M> {
                 placements: taker.memref_input()?,
                 tlvs: taker.memref_input()?,
             },
+            0x8000_0009 => {
+                taker.value_output()?;
+                taker.value_output()?;
+                Command::Inherited
+            }
             _ => return Err(BadRequest::UnknownCommand(number)),
         };
         taker.end()?;
@@ -266,6 +276,14 @@ pub enum Answer {
         /// Bytes.
         size: u64,
     },
+    /// To [`Command::Inherited`]: the device address at which the resource table begins, and the bytes from there to the end
+    /// of what is shared; both 0 for firmware without a table.
+    Inherited {
+        /// Device address of the first byte.
+        address: u64,
+        /// Bytes that there are for it.
+        room: u64,
+    },
 }
 
 impl Answer {
@@ -288,6 +306,9 @@ impl Answer {
             Self::Region { address, size } => {
                 [none, none, Output::Value(address.into()), Output::Value(size.into())]
             }
+            Self::Inherited { address, room } => {
+                [none, Output::Value(address.into()), Output::Value(room.into()), none]
+            }
         }
     }
 
@@ -304,7 +325,15 @@ impl Answer {
             (0x8000_0006, [_, _, Output::Value(address), Output::Value(size)]) => {
                 Self::Region { address: (*address).into(), size: (*size).into() }
             }
-            (1 | 7 | 0x8000_0001 | 0x8000_0003 | 0x8000_0004 | 0x8000_0006 | 0x8000_0007, _) => return None,
+            (0x8000_0009, [_, Output::Value(address), Output::Value(room), _]) => {
+                Self::Inherited { address: (*address).into(), room: (*room).into() }
+            }
+            (
+                1 | 7 | 0x8000_0001 | 0x8000_0003 | 0x8000_0004 | 0x8000_0006 | 0x8000_0007 | 0x8000_0009,
+                _,
+            ) => {
+                return None;
+            }
             _ => Self::Done,
         })
     }
@@ -372,6 +401,7 @@ mod tests {
                 signature
             }),
             Just(Command::Release),
+            Just(Command::Inherited),
             (a(), m()).prop_map(|(address, buffer)| Command::ReadMemory { address, buffer }),
             (any::<u32>(), m()).prop_map(|(kind, value)| Command::PlatformTlv { kind, value }),
             m().prop_map(|buffer| Command::SocName { buffer }),
@@ -414,6 +444,7 @@ mod tests {
             (0x8000_0003, Answer::Size(10)),
             (0x8000_0004, Answer::Counter(3)),
             (0x8000_0006, Answer::Region { address: 1, size: 2 }),
+            (0x8000_0009, Answer::Inherited { address: 1, room: 2 }),
         ] {
             assert_eq!(Answer::from_outputs(number, &answer.outputs(number)), Some(answer));
         }

@@ -180,6 +180,14 @@ pub struct SysconField {
     pub mask: u32,
 }
 
+impl SysconField {
+    /// Physical address of the register, where the tree tells it and there is one.
+    #[must_use]
+    pub fn register(&self) -> Option<u64> {
+        self.address?.checked_add(u64::from(self.offset)).filter(|register| register.is_multiple_of(4))
+    }
+}
+
 /// A property whose meaning is a vendor's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorProperty {

@@ -81,6 +81,8 @@ pub enum ConnectError {
 /// The firmware's end.
 #[derive(Debug, Clone)]
 pub struct Remote {
+    /// As it was when the rings were joined.
+    vdev: Vdev,
     transmit: Device,
     receive: Device,
     /// The host has been asked not to tell of every buffer that it posts.
@@ -97,11 +99,23 @@ impl Remote {
         }
         let [to_host, to_remote] = &vdev.vrings;
         Ok(Self {
+            vdev: *vdev,
             transmit: join(0, to_host, &shared)?,
             receive: join(1, to_remote, &shared)?,
             silent: false,
             name_service: vdev.features & name_service::FEATURE != 0,
         })
+    }
+
+    /// Whether the host has left the channel, or has begun it anew, since it was joined: then it is to be joined again. `vdev` is as the
+    /// host has it by now. Rings of which nothing was used yet start over unseen, which is as well.
+    ///
+    /// # Errors
+    /// The memory's.
+    pub fn is_over(&self, vdev: &Vdev, memory: &impl Memory) -> Result<bool, vring::Error> {
+        let left = vdev.status & DRIVER_OK == 0;
+        let moved = vdev.vrings != self.vdev.vrings || vdev.features != self.vdev.features;
+        Ok(left || moved || self.transmit.is_reset(memory)? || self.receive.is_reset(memory)?)
     }
 
     /// Whether the host listens to announcements.
@@ -252,6 +266,24 @@ mod tests {
             for address in [0x811F_FFF0, 0x812F_FFF0, 0x8400_0000] {
                 assert!(matches!(with(Vring { address, ..vring }), ConnectError::OutsideShared { .. }));
             }
+        }
+    }
+
+    #[test]
+    fn a_channel_is_over_when_the_host_leaves_moves_it_or_resets_a_ring() {
+        let memory = TestMemory::new(SHARED);
+        let remote = Remote::connect(&vdev(), SHARED).unwrap();
+        assert_eq!(remote.is_over(&vdev(), &memory), Ok(false));
+        assert_eq!(remote.is_over(&Vdev { status: 0, ..vdev() }, &memory), Ok(true));
+        assert_eq!(remote.is_over(&Vdev { features: 0, ..vdev() }, &memory), Ok(true));
+        for ring in 0..2 {
+            let mut moved = vdev();
+            moved.vrings[ring].address += 0x100;
+            assert_eq!(remote.is_over(&moved, &memory), Ok(true));
+            let mut memory = TestMemory::new(SHARED);
+            let layout = [&remote.transmit, &remote.receive][ring].layout();
+            memory.store_u16(layout.used() + 2, 1).unwrap();
+            assert_eq!(remote.is_over(&vdev(), &memory), Ok(true), "its index is not this side's");
         }
     }
 

@@ -4,7 +4,7 @@ use core::mem;
 use rproc_rpmsg::memory::Memory;
 use rproc_rpmsg::message::{FIRST_DYNAMIC_ADDRESS, MAX_PAYLOAD, Message, Payload};
 use rproc_rpmsg::name_service::{Change, Name};
-use rproc_rpmsg::remote::Remote;
+use rproc_rpmsg::remote::{Remote, Vdev};
 use rproc_rpmsg::{ReceiveError, Ring, SendError, vring};
 use rproc_runtime::log;
 
@@ -80,6 +80,12 @@ impl Echo {
                 if self.not_sent(error, owed) { next } else { Next::Wait }
             }
         }
+    }
+
+    /// Whether the host has left, or has begun the channel anew, so that it must be joined again. `vdev` is as the host has it by now.
+    pub fn is_over(&self, vdev: &Vdev, memory: &impl Memory) -> bool {
+        // Rings that cannot be read were given up already.
+        self.remote.is_over(vdev, memory).unwrap_or(false)
     }
 
     /// Whether something is to be sent as soon as the host has a free buffer.

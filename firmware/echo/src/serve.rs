@@ -16,6 +16,11 @@ static EVENTS: Events = Events::new();
 /// Event: look again, though no channel was signalled.
 const WAKE: u32 = 1 << 16;
 
+/// Channels of the rings.
+const SIGNALS: u32 = ipcc::VQ0 | ipcc::VQ1;
+/// Channels by which the host asks for something and waits.
+const REQUESTS: u32 = ipcc::SHUTDOWN | ipcc::DETACH;
+
 /// What a firmware does besides echoing.
 pub trait Conduct {
     /// The channel that it announces, at most 31 bytes.
@@ -37,24 +42,32 @@ pub trait Conduct {
 pub fn serve<C: Conduct>(mut conduct: C) -> ! {
     // SAFETY: the chip gives this range to vrings and buffers; the linker script places nothing there.
     let mut memory = unsafe { SharedMemory::new(chip::SHARED) };
-    ipcc::listen(ipcc::VQ0 | ipcc::VQ1 | ipcc::SHUTDOWN);
+    ipcc::listen(SIGNALS | REQUESTS);
     cortex_m::enable_interrupt(ipcc::RECEIVE_INTERRUPT);
     cortex_m::enable_interrupt(ipcc::FREE_INTERRUPT);
 
-    let mut echo = Echo::new(C::CHANNEL, connect(&memory, &mut conduct));
-    let mut unsignalled = 0;
     loop {
+        let remote = connect(&memory, &mut conduct);
+        talk(Echo::new(C::CHANNEL, remote), &mut memory, &mut conduct);
+        log!("echo: the host has left, or starts over");
+    }
+}
+
+/// Echoes until the host leaves or starts over.
+fn talk(mut echo: Echo, memory: &mut SharedMemory, conduct: &mut impl Conduct) {
+    let mut unsignalled = 0;
+    while !echo.is_over(&RESOURCE_TABLE.vdev(), memory) {
         // The host is signalled once for all that is there.
         let next = loop {
-            match echo.step(&mut memory, |message| conduct.hear(message)) {
+            match echo.step(memory, |message| conduct.hear(message)) {
                 Next::Step => {}
                 next => break next,
             }
         };
-        if echo.must_notify(&memory, Ring::ToHost) {
+        if echo.must_notify(memory, Ring::ToHost) {
             unsignalled |= ipcc::VQ0;
         }
-        if echo.must_notify(&memory, Ring::ToRemote) {
+        if echo.must_notify(memory, Ring::ToRemote) {
             unsignalled |= ipcc::VQ1;
         }
         if unsignalled != 0 {
@@ -64,7 +77,7 @@ pub fn serve<C: Conduct>(mut conduct: C) -> ! {
             conduct.settled();
         }
         let events = if next == Next::Wait { EVENTS.wait() } else { EVENTS.take() };
-        obey_shutdown(events, &mut conduct);
+        obey(events, conduct);
     }
 }
 
@@ -85,41 +98,46 @@ fn connect(memory: &SharedMemory, conduct: &mut impl Conduct) -> Remote {
             }
         }
         let events = EVENTS.wait();
-        obey_shutdown(events, conduct);
+        obey(events, conduct);
     }
 }
 
 /// Stops, if that was asked for and is this firmware's conduct. The last thing the host sees is that its request is
-/// acknowledged; it may then cut the clock.
-fn obey_shutdown(events: u32, conduct: &mut impl Conduct) {
+/// acknowledged; it may then cut the clock. A host that detaches has left the rings, and is told that this side knows.
+fn obey(events: u32, conduct: &mut impl Conduct) {
     if events & ipcc::SHUTDOWN != 0 && conduct.shut_down() {
         log!("echo: shut down");
         cortex_m::barrier();
         ipcc::acknowledge(ipcc::SHUTDOWN);
         cortex_m::stop()
     }
+    if events & ipcc::DETACH != 0 {
+        log!("echo: the host detaches");
+        ipcc::acknowledge(ipcc::DETACH);
+        ipcc::heed(ipcc::DETACH);
+    }
 }
 
 /// Both mailbox interrupts. Ring signals are acknowledged at once, before the rings are read: one that comes later
-/// interrupts again. A shutdown request is acknowledged when all is done, so until then it may not interrupt.
+/// interrupts again. A request is acknowledged when all is done, so until then it may not interrupt.
 fn mailbox_interrupt() {
-    let received = ipcc::received(ipcc::VQ0 | ipcc::VQ1 | ipcc::SHUTDOWN);
-    let signals = received & !ipcc::SHUTDOWN;
+    let received = ipcc::received(SIGNALS | REQUESTS);
+    let signals = received & SIGNALS;
     if signals != 0 {
         ipcc::acknowledge(signals);
     } else {
         // Then it is the other interrupt, of a channel that has become free.
         ipcc::stop_free_interrupt();
     }
-    if received & ipcc::SHUTDOWN != 0 {
-        ignore_shutdown();
+    if received & REQUESTS != 0 {
+        ignore(received & REQUESTS);
     }
     EVENTS.raise(received | WAKE);
 }
 
 #[cold]
-fn ignore_shutdown() {
-    ipcc::ignore(ipcc::SHUTDOWN);
+fn ignore(requests: u32) {
+    ipcc::ignore(requests);
 }
 
 fn tick() {

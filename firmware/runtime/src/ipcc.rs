@@ -15,6 +15,8 @@ pub const VQ0: u32 = 1 << 0;
 pub const VQ1: u32 = 1 << 1;
 /// Channel 3: Linux asks the firmware to stop and waits until the channel is free again.
 pub const SHUTDOWN: u32 = 1 << 2;
+/// Channel 4: Linux leaves the firmware running and waits until the channel is free again.
+pub const DETACH: u32 = 1 << 3;
 
 /// A register of the mailbox; `offset` is below 0x20.
 const fn register(offset: u32) -> Register {
@@ -47,6 +49,11 @@ pub fn acknowledge(channels: u32) {
 /// Stops listening to `channels` of the host.
 pub fn ignore(channels: u32) {
     MASK.modify(0, channels & 0xFFFF);
+}
+
+/// Listens to `channels` of the host again.
+pub fn heed(channels: u32) {
+    without_interrupts(|| MASK.modify(channels & 0xFFFF, 0));
 }
 
 /// Occupies those of `channels` that are free, which interrupts the host. Returns the rest: the host has not yet

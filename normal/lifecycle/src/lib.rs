@@ -50,4 +50,4 @@ pub use resources::{
 pub use state::{IllegalTransition, Request, State};
 pub use supply::{Clock, Clocks, PowerDomain, PowerDomains, ProviderError, SupplyError};
 pub use table::MAXIMUM_TABLE;
-pub use trace::MAXIMUM_LINE;
+pub use trace::{MAXIMUM_LINE, TraceLines};

@@ -13,6 +13,14 @@ pub(crate) struct TraceReader {
     size: usize,
     /// The text up to the NUL as it was seen last; its length is where new text is expected.
     seen: Vec<u8>,
+    lines: TraceLines,
+}
+
+/// Makes lines for people of the pieces of a firmware's log.
+///
+/// Firmware is not trusted with a terminal: control characters are escaped, and what is not UTF-8 is replaced.
+#[derive(Debug, Clone, Default)]
+pub struct TraceLines {
     /// A line that has not ended yet.
     partial: Vec<u8>,
 }
@@ -20,14 +28,14 @@ pub(crate) struct TraceReader {
 impl TraceReader {
     /// A reader of the buffer at a physical address; `size` is in bytes.
     pub(crate) fn new(address: u64, size: u32) -> TraceReader {
-        TraceReader { address, size: size as usize, seen: Vec::new(), partial: Vec::new() }
+        TraceReader { address, size: size as usize, seen: Vec::new(), lines: TraceLines::default() }
     }
 
     /// Forgets what an earlier run logged, before the firmware starts: without the NUL, the same lines once more would look
     /// like nothing new.
     pub(crate) fn clear(&mut self, memory: &mut impl Memory) -> Result<(), Fault> {
         self.seen.clear();
-        self.partial.clear();
+        self.lines = TraceLines::default();
         if self.size == 0 { Ok(()) } else { memory.write(self.address, &[0]) }
     }
 
@@ -47,18 +55,20 @@ impl TraceReader {
             [text_from(position), text_from(0)].concat()
         };
         self.seen = text_from(0).to_vec();
-        Ok(self.split(&new))
+        Ok(self.lines.push(&new))
     }
 
     /// The line that has not ended, at the end of a run.
     pub(crate) fn last_words(&mut self) -> Option<String> {
-        let line = std::mem::take(&mut self.partial);
-        (!line.is_empty()).then(|| printable(&line))
+        self.lines.last()
     }
+}
 
-    fn split(&mut self, new: &[u8]) -> Vec<String> {
+impl TraceLines {
+    /// The lines that end in this piece.
+    pub fn push(&mut self, piece: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
-        for byte in new {
+        for byte in piece {
             if *byte == b'\n' || self.partial.len() >= MAXIMUM_LINE {
                 lines.push(printable(&std::mem::take(&mut self.partial)));
             }
@@ -68,9 +78,14 @@ impl TraceReader {
         }
         lines
     }
+
+    /// The line that has not ended, when no more comes.
+    pub fn last(&mut self) -> Option<String> {
+        let line = std::mem::take(&mut self.partial);
+        (!line.is_empty()).then(|| printable(&line))
+    }
 }
 
-/// Firmware is not trusted with a terminal: control characters are escaped, and what is not UTF-8 is replaced.
 fn printable(line: &[u8]) -> String {
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let mut text = String::new();

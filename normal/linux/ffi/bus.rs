@@ -150,6 +150,8 @@ impl<T: Send + Sync + 'static> Child<T> {
         let info = bindings::platform_device_info {
             parent: parent.raw,
             fwnode: ptr::from_ref(node).cast_mut().cast(),
+            // A driver for the node's `compatible` is not this device's, and the node may have a device on its own bus.
+            of_node_reused: true,
             name: CHILD.as_char_ptr(),
             id: id as c_int,
             data: ptr::from_ref(&pointer).cast(),

@@ -2,6 +2,8 @@
 
 use rproc_abi::ProcessorId;
 
+use crate::BeforeTee;
+
 /// The condition of a processor and its memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
@@ -29,6 +31,21 @@ struct Known {
     condition: Condition,
     /// A segment was placed where the processor looks for its vector table.
     vectors_loaded: bool,
+    /// It runs since before the platform service began, with this resource table.
+    found: Option<Option<FoundTable>>,
+    /// Device address of the resource table that an authenticated image binds; 0 where none does.
+    image_table: u32,
+    /// What the secure tree says for the case that it runs when the platform service begins.
+    told: BeforeTee,
+}
+
+/// Where the resource table of a processor is that was found running.
+#[derive(Clone, Copy)]
+pub(crate) struct FoundTable {
+    /// Device address of its first byte, in a shared region.
+    pub(crate) address: u64,
+    /// Bytes from there to the region's end.
+    pub(crate) room: u64,
 }
 
 /// The conditions of the processors seen so far; no SoC here has more than four.
@@ -48,13 +65,26 @@ impl Conditions {
         self.known(id).map_or(Condition::Open, |known| known.condition)
     }
 
-    /// Leaving [`Condition::Closed`] and entering it forgets the vector table.
+    /// Leaving [`Condition::Closed`] and entering it forgets the vector table, leaving [`Condition::Running`] that it was
+    /// found so.
     pub(crate) fn set(&mut self, id: ProcessorId, condition: Condition) {
+        if let Some(known) = self.entry(id) {
+            *known = Known { condition, vectors_loaded: false, found: None, ..*known };
+        }
+    }
+
+    fn entry(&mut self, id: ProcessorId) -> Option<&mut Known> {
         let place = self.0.iter().position(|slot| slot.is_some_and(|known| known.id == id));
         let place = place.or_else(|| self.0.iter().position(Option::is_none));
-        if let Some(slot) = place.and_then(|place| self.0.get_mut(place)) {
-            *slot = Some(Known { id, condition, vectors_loaded: false });
-        }
+        let slot = place.and_then(|place| self.0.get_mut(place))?;
+        Some(slot.get_or_insert(Known {
+            id,
+            condition: Condition::Open,
+            vectors_loaded: false,
+            found: None,
+            image_table: 0,
+            told: BeforeTee::default(),
+        }))
     }
 
     pub(crate) fn vectors_loaded(&self, id: ProcessorId) -> bool {
@@ -65,5 +95,40 @@ impl Conditions {
         if let Some(known) = self.0.iter_mut().flatten().find(|known| known.id == id) {
             known.vectors_loaded = true;
         }
+    }
+
+    /// A processor was found running, and goes on.
+    pub(crate) fn find(&mut self, id: ProcessorId, table: Option<FoundTable>) {
+        self.set(id, Condition::Running);
+        if let Some(known) = self.entry(id) {
+            known.found = Some(table);
+        }
+    }
+
+    /// Whether a processor runs since before the platform service began, and with which resource table.
+    pub(crate) fn found(&self, id: ProcessorId) -> Option<Option<FoundTable>> {
+        self.known(id).and_then(|known| known.found)
+    }
+
+    /// The resource table of an image, by its device address; 0 for none.
+    pub(crate) fn set_image_table(&mut self, id: ProcessorId, address: u32) {
+        if let Some(known) = self.entry(id) {
+            known.image_table = address;
+        }
+    }
+
+    pub(crate) fn image_table(&self, id: ProcessorId) -> u32 {
+        self.known(id).map_or(0, |known| known.image_table)
+    }
+
+    /// What the secure tree says.
+    pub(crate) fn tell(&mut self, id: ProcessorId, told: BeforeTee) {
+        if let Some(known) = self.entry(id) {
+            known.told = told;
+        }
+    }
+
+    pub(crate) fn told(&self, id: ProcessorId) -> BeforeTee {
+        self.known(id).map_or(BeforeTee::default(), |known| known.told)
     }
 }

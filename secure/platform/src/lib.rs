@@ -9,6 +9,7 @@
 #[macro_use]
 extern crate std;
 
+mod before_tee;
 mod condition;
 #[cfg(test)]
 mod faults;
@@ -19,6 +20,7 @@ mod platform_tlv;
 mod processor;
 mod region;
 mod service;
+mod unchanged;
 
 pub mod boards;
 pub mod stm32mp15;
@@ -26,6 +28,7 @@ pub mod stm32mp25;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 
+pub use before_tee::{BeforeTee, STATE_OFF, STATE_RUNS, Word};
 pub use hardware::{AccessError, Hardware, PlaceError, place_in_windows, write_checked};
 pub use keys::{KeyStore, SecurityCounters, TrustedKey, verify_with_trusted};
 pub use observer::{Event, Observer, Silent};

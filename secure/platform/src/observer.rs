@@ -40,6 +40,34 @@ pub enum Event<'a> {
         /// Which processor.
         processor: ProcessorId,
     },
+    /// A processor ran when the platform service began, as the secure tree says that it may, and goes on.
+    FoundRunning {
+        /// Which processor.
+        processor: ProcessorId,
+        /// Device address of its vector table.
+        boot_address: u64,
+        /// Device address of its resource table, where it has one.
+        resource_table: Option<u64>,
+    },
+    /// A processor did not run when the platform service began, though the secure tree says that it may.
+    FoundHeld {
+        /// Which processor.
+        processor: ProcessorId,
+    },
+    /// A processor ran when the platform service began, and must not go on.
+    TakenOver {
+        /// Which processor.
+        processor: ProcessorId,
+        /// Why not.
+        refusal: Refusal,
+    },
+    /// It could not be stopped and wiped.
+    NotHeld {
+        /// Which processor.
+        processor: ProcessorId,
+        /// Why not.
+        refusal: Refusal,
+    },
     /// Something was refused.
     Refused {
         /// Which processor.
@@ -78,6 +106,22 @@ impl fmt::Display for Event<'_> {
             Self::Wiped { processor, size } => write!(f, "{processor}: {size} bytes of memory zeroed"),
             Self::FirewallOpened { processor } => {
                 write!(f, "{processor}: given to the normal world, with its memory")
+            }
+            Self::FoundRunning { processor, boot_address, resource_table } => {
+                write!(f, "{processor}: runs since before the TEE, vector table at {boot_address:#x}, ")?;
+                match resource_table {
+                    Some(table) => write!(f, "resource table at {table:#x}"),
+                    None => f.write_str("no resource table"),
+                }
+            }
+            Self::FoundHeld { processor } => {
+                write!(f, "{processor}: off, though it may run since before the TEE")
+            }
+            Self::TakenOver { processor, refusal } => {
+                write!(f, "{processor}: ran before the TEE and may not go on: {refusal}")
+            }
+            Self::NotHeld { processor, refusal } => {
+                write!(f, "{processor}: could not be stopped and wiped: {refusal}")
             }
             Self::Refused { processor, refusal } => write!(f, "{processor}: refused: {refusal}"),
         }

@@ -56,6 +56,21 @@ pub trait RemoteProcessor<H: Hardware> {
     /// Stops the processor. Its memory stays its own until it is reclaimed or closed.
     fn hold(&mut self, hardware: &mut H) -> Result<(), Refusal>;
 
+    /// Whether the processor is out of its reset and hold; nothing where its registers do not tell. Changes nothing.
+    ///
+    /// # Errors
+    /// When it is not known.
+    fn runs(&mut self, hardware: &mut H) -> Result<Option<bool>, Refusal>;
+
+    /// Goes on with a processor that somebody else has started, if everything that protects its firmware is as [`release`]
+    /// leaves it; gives the device address of its vector table. Does nothing that a running processor would notice.
+    ///
+    /// [`release`]: Self::release
+    ///
+    /// # Errors
+    /// [`Reason::Unprotected`](rproc_abi::refusal::Reason::Unprotected) with the register that is not so.
+    fn keep(&mut self, hardware: &mut H) -> Result<u64, Refusal>;
+
     /// Takes the firmware's memory of a held processor back to the secure Cortex-A alone.
     fn reclaim(&mut self, hardware: &mut H) -> Result<(), Refusal>;
 }

@@ -1,5 +1,7 @@
 //! The platform service itself: its commands, and the order in which it lets them happen.
 
+mod found;
+
 use rproc_abi::platform::{Answer, Command, FORMAT_ELF, KeyInfo, PROTECTION_HASH_TABLE, Request};
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_abi::{
@@ -132,7 +134,7 @@ where
             Command::PlatformTlv { kind, value } => {
                 self.expect_held(id)?;
                 let mut room = [0; TLVS_LIMIT];
-                driver(&mut self.soc, id)?.platform_tlv(kind, copied(&value, &mut room)?)?;
+                self.platform_tlv(id, kind, copied(&value, &mut room)?)?;
                 Answer::Done
             }
             Command::SocName { mut buffer } => put(&mut buffer, self.soc.name().as_bytes())?,
@@ -153,6 +155,13 @@ where
                 self.load_segments::<D, M>(id, &container, &placements)?;
                 Answer::Done
             }
+            Command::Inherited => match self.conditions.found(id) {
+                Some(table) => {
+                    let (address, room) = table.map_or((0, 0), |table| (table.address, table.room));
+                    Answer::Inherited { address, room }
+                }
+                None => return Err(Failure::Short(Short::NoItem)),
+            },
             // Answered before.
             Command::GetRefusal { .. } => Answer::Done,
         })
@@ -247,6 +256,7 @@ where
         for region in shared_regions(driver) {
             driver.share(&mut self.hardware, &region)?;
         }
+        self.leave_word(id, false)?;
         self.set_condition(id, Condition::Wiped);
         Ok(size)
     }
@@ -315,9 +325,16 @@ where
         let mut tlvs = PlatformTlvs::new(copied(tlvs, &mut room)?);
         while !tlvs.is_empty() {
             let (kind, value) = tlvs.take_next().ok_or(Refusal::new(Reason::BadTlv))?;
-            driver(&mut self.soc, id)?.platform_tlv(kind, value)?;
+            self.platform_tlv(id, kind, value)?;
         }
         Ok(())
+    }
+
+    fn platform_tlv(&mut self, id: ProcessorId, kind: u32, value: &[u8]) -> Result<(), Refusal> {
+        if kind == TlvKind::RESOURCE_TABLE.0 {
+            self.learn_table(id, value)?;
+        }
+        driver(&mut self.soc, id)?.platform_tlv(kind, value)
     }
 
     /// Places one segment after the other; a refusal without a place of its own gets the segment's.
@@ -389,9 +406,14 @@ where
         address: u64,
         buffer: &mut PtaMemory<'_, M>,
     ) -> Result<(), Refusal> {
-        self.expect(id, &[Condition::Closed, Condition::Stopped])?;
-        let driver = driver(&mut self.soc, id)?;
-        let (_, physical) = locate(driver, address, buffer.size() as u64)?;
+        let runs = self.condition(id) == Condition::Running;
+        let found = locate(driver(&mut self.soc, id)?, address, buffer.size() as u64);
+        // Of a processor that runs, only what it shares with the normal world too.
+        let open = runs && found.is_ok_and(|(region, _)| region.kind == RegionKind::Shared);
+        if !open {
+            self.expect(id, &[Condition::Closed, Condition::Stopped])?;
+        }
+        let (_, physical) = found?;
         self.hardware.fetch(physical, buffer).map_err(place_refusal)
     }
 
@@ -404,11 +426,14 @@ where
             return Err(Refusal::new(Reason::VectorsNotLoaded).expected(Fact::Address(vectors)));
         }
         let boot_address = driver.boot_address()?;
+        self.leave_word(id, true)?;
+        let driver = self::driver(&mut self.soc, id)?;
         if let Err(refusal) = driver.release(&mut self.hardware) {
             // Half released is not released. One that cannot be held any more does not come far without its memory.
             let held = driver.hold(&mut self.hardware);
             let reclaimed = reclaim(driver, &mut self.hardware);
-            if held.and(reclaimed).is_err() {
+            let told = self.leave_word(id, false);
+            if held.and(reclaimed).and(told).is_err() {
                 self.set_condition(id, Condition::Broken);
             }
             return Err(refusal);
@@ -424,7 +449,8 @@ where
         }
         let driver = driver(&mut self.soc, id)?;
         driver.hold(&mut self.hardware)?;
-        if let Err(refusal) = reclaim(driver, &mut self.hardware) {
+        let reclaimed = reclaim(driver, &mut self.hardware);
+        if let Err(refusal) = reclaimed.and_then(|()| self.leave_word(id, false)) {
             self.set_condition(id, Condition::Broken);
             return Err(refusal);
         }
@@ -437,6 +463,7 @@ where
     fn release(&mut self, id: ProcessorId) -> Result<(), Refusal> {
         self.stop(id)?;
         driver(&mut self.soc, id)?.forget();
+        self.conditions.set_image_table(id, 0);
         if matches!(self.condition(id), Condition::Open | Condition::Wiped) {
             return Ok(());
         }

@@ -53,11 +53,12 @@ fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
     let heads = take_heads::<M, H>(&image, &images, shared)?;
     let plan = LoadPlan::make(&heads, platform)?;
     check_boot_address(&image, &plan)?;
-    let boot_tlvs = || {
-        image.platform_tlvs().filter(|tlv| [TlvKind::BOOT_ADDRESS, TlvKind::BOOT_SECURE].contains(&tlv.kind))
+    let told_tlvs = || {
+        let told = [TlvKind::BOOT_ADDRESS, TlvKind::BOOT_SECURE, TlvKind::RESOURCE_TABLE];
+        image.platform_tlvs().filter(move |tlv| told.contains(&tlv.kind))
     };
     let mut encoded_tlvs = Vec::new();
-    for tlv in boot_tlvs() {
+    for tlv in told_tlvs() {
         for byte in PlatformTlvs::head(tlv.kind.0, tlv.value.len() as u32).iter().chain(tlv.value) {
             room::push(&mut encoded_tlvs, *byte)?;
         }
@@ -67,7 +68,7 @@ fn authenticate_and_place<M: SharedMemory, H: Sha256, P: PlatformClient>(
     for segments in plan.segments().chunks(BATCH) {
         let tlvs = untold.take();
         if !place_together(segments, tlvs.unwrap_or_default(), shared, platform)? {
-            for tlv in boot_tlvs().filter(|_| tlvs.is_some()) {
+            for tlv in told_tlvs().filter(|_| tlvs.is_some()) {
                 platform.platform_tlv(tlv.kind.0, tlv.value)?;
             }
             for segment in segments {

@@ -70,6 +70,20 @@ pub enum Event<'a> {
         /// What its image leaves open.
         unbound: Unbound,
     },
+    /// The processor runs since before the TEE began, with firmware that this service has not loaded.
+    Inherited {
+        /// Which processor.
+        processor: ProcessorId,
+        /// Where its resource table is.
+        resource_table: Option<TableLocation>,
+    },
+    /// The processor ran since before the TEE began, could not go on, and was stopped and wiped.
+    TakenOver {
+        /// Which processor.
+        processor: ProcessorId,
+        /// Why not.
+        refusal: Refusal,
+    },
     /// The processor was stopped.
     Stopped {
         /// Which processor.
@@ -120,6 +134,21 @@ impl fmt::Display for Event<'_> {
             Event::Started { processor, security_counter, unbound } => {
                 write!(f, "{processor}: started, counter {security_counter}")?;
                 unbound.fmt(f)
+            }
+            Event::Inherited { processor, resource_table: Some(table) } => write!(
+                f,
+                "{processor}: runs since before the TEE, resource table at {:#x}, {} bytes",
+                table.address, table.size
+            ),
+            Event::Inherited { processor, resource_table: None } => {
+                write!(f, "{processor}: runs since before the TEE, no resource table")
+            }
+            Event::TakenOver { processor, refusal } => {
+                write!(
+                    f,
+                    "{processor}: ran before the TEE and may not go on: {refusal} [{}]",
+                    refusal.reason.name()
+                )
             }
             Event::Stopped { processor } => write!(f, "{processor}: stopped"),
             Event::Released { processor } => write!(f, "{processor}: released"),

@@ -130,6 +130,26 @@ impl<'p, P: PlatformClient> Platform<'p, P> {
         self.plain(Command::Capabilities).map(drop)
     }
 
+    /// Where the resource table is of a processor that runs since before the platform service began, device address and bytes
+    /// to the end of what is shared; nothing of any other processor. Refuses one that the platform does not have.
+    pub(crate) fn inherited(&mut self) -> Result<Option<(u64, u64)>, Refusal> {
+        let command = Command::<PtaMemory<'_, Nothing>>::Inherited;
+        let (number, params) = Request { processor: self.processor, command }.into_params();
+        let completion = self.client.invoke(number, params);
+        match completion.result {
+            TeeResult::ITEM_NOT_FOUND => Ok(None),
+            result if result.is_success() => match Answer::from_outputs(number, &completion.outputs) {
+                Some(Answer::Inherited { address, room }) => Ok(Some((address, room))),
+                _ => Err(Refusal::new(Reason::PlatformFailed)),
+            },
+            result => match self.reason(result) {
+                // Upstream's keeps nothing running, and does not know the question.
+                refusal if refusal.reason == Reason::BadRequest => self.check_processor().map(|()| None),
+                refusal => Err(refusal),
+            },
+        }
+    }
+
     /// Copies a part of the container to device memory and keeps it only if its digest is right.
     pub(crate) fn load_segment<M: SharedMemory>(
         &mut self,

@@ -64,6 +64,27 @@ pub(crate) fn find<P: PlatformClient>(
     }
 }
 
+/// The table of firmware that this service has not loaded, at a device address with so many bytes for it; none at 0.
+///
+/// Nobody vouches for it: where it is and what it holds is the normal world's to change, who is told of nothing but that.
+pub(crate) fn of_inherited<P: PlatformClient>(
+    address: u64,
+    room: u64,
+    platform: &mut Platform<'_, P>,
+) -> Result<Option<TableLocation>, Refusal> {
+    if room == 0 {
+        return Ok(None);
+    }
+    let mut bytes = zeroed(room.min(limits::RESOURCE_TABLE) as usize)?;
+    platform.read_memory(address, &mut bytes)?;
+    match probe(&bytes) {
+        Some(size) => locate(platform, address, size as u64).map(Some),
+        None => Err(Refusal::new(Reason::BadResourceTable)
+            .expected(Fact::words("a table of version 1"))
+            .found(Fact::Address(address))),
+    }
+}
+
 /// Copies device memory out; false where the platform does not know how, as upstream's.
 fn read<P: PlatformClient>(
     platform: &mut Platform<'_, P>,

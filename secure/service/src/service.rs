@@ -1,6 +1,7 @@
 //! The Trusted Application's entry points: who may open it, and which command is allowed in which state.
 
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 
 use rproc_abi::refusal::Reason;
 use rproc_abi::service::{Request, buffer_outputs, opened_for};
@@ -10,9 +11,10 @@ use rproc_image::Sha256;
 use crate::access::Access;
 use crate::coredump::{self, Dump};
 use crate::loader::{self, LoadedFirmware};
-use crate::observer::{Event, Observer};
+use crate::observer::{Event, Observer, Unbound};
 use crate::platform::{Platform, PlatformClient};
 use crate::policy::Policy;
+use crate::resource_table;
 use crate::said::Connection;
 
 /// The cryptography that the service itself needs; signatures are the platform's business, which has the keys.
@@ -126,10 +128,10 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
     /// The platform and the state of a processor that the platform has; ids that it has not leave no trace.
     fn known(&mut self, processor: ProcessorId) -> Result<(Platform<'_, P>, &mut State, &mut O), Refusal> {
         let mut platform = Platform::new(&mut self.platform, processor);
-        if !self.states.contains_key(&processor) {
-            platform.check_processor()?;
-        }
-        let state = self.states.entry(processor).or_insert(State::Untouched);
+        let state = match self.states.entry(processor) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(first_state(&mut platform, &mut self.observer)?),
+        };
         Ok((platform, state, &mut self.observer))
     }
 
@@ -247,6 +249,28 @@ impl<P: PlatformClient, C: Crypto, O: Observer> Service<P, C, O> {
         *state = State::Off(Remains::Nothing);
         observer.event(Event::Released { processor });
         Ok(Completion::DONE)
+    }
+}
+
+/// The state of a processor that this service has not been asked about before.
+fn first_state<P: PlatformClient>(
+    platform: &mut Platform<'_, P>,
+    observer: &mut impl Observer,
+) -> Result<State, Refusal> {
+    let Some((address, room)) = platform.inherited()? else { return Ok(State::Untouched) };
+    let processor = platform.processor;
+    match resource_table::of_inherited(address, room, platform) {
+        Ok(resource_table) => {
+            observer.event(Event::Inherited { processor, resource_table });
+            let unbound = Unbound::default();
+            Ok(State::Started(LoadedFirmware { resource_table, security_counter: 0, unbound }))
+        }
+        Err(refusal) => {
+            platform.stop()?;
+            platform.release()?;
+            observer.event(Event::TakenOver { processor, refusal });
+            Ok(State::Off(Remains::Nothing))
+        }
     }
 }
 

@@ -43,11 +43,15 @@ impl Record {
 }
 
 impl KernelLog {
+    /// Begins with what has been logged already.
+    pub fn whole() -> Result<Self> {
+        let device = File::options().read(true).custom_flags(NONBLOCKING).open(DEVICE);
+        Ok(Self { device: device.with_context(|| format!("cannot open {DEVICE}"))?, records: Vec::new() })
+    }
+
     /// Begins after what has been logged already.
     pub fn from_now() -> Result<Self> {
-        let device = File::options().read(true).custom_flags(NONBLOCKING).open(DEVICE);
-        let mut log =
-            Self { device: device.with_context(|| format!("cannot open {DEVICE}"))?, records: Vec::new() };
+        let mut log = Self::whole()?;
         log.read()?;
         log.records.clear();
         Ok(log)
@@ -75,6 +79,17 @@ impl KernelLog {
     pub fn take(&mut self) -> Result<Vec<Record>> {
         self.read()?;
         Ok(std::mem::take(&mut self.records))
+    }
+
+    /// None of the records so far may be a warning, but those that have one of the `meant` parts; they begin anew with the next call.
+    pub fn ensure_quiet(&mut self, meant: &[&str]) -> Result<String> {
+        let records = self.take()?;
+        let unmeant =
+            |record: &&Record| record.is_warning() && !meant.iter().any(|part| record.text.contains(part));
+        match records.iter().find(unmeant) {
+            Some(record) => bail!("the kernel warns: {}", record.text),
+            None => Ok(format!("{} lines, no warning", records.len())),
+        }
     }
 
     /// Waits until a line has all of these parts, and gives it.

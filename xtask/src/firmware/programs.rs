@@ -68,8 +68,9 @@ const fn m0(name: &'static str, binary: &'static str) -> Program {
 }
 
 /// Every Rust program.
-pub const PROGRAMS: [Program; 19] = [
+pub const PROGRAMS: [Program; 20] = [
     m33("echo-m33", "echo"),
+    m33("tty-m33", "tty"),
     m33("obey-m33", "obey"),
     m33("starve-m33", "starve"),
     m33("fault", "fault"),

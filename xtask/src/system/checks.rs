@@ -4,13 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use super::report::Report;
+use super::suites::Planned;
 
-/// Adds the checks of one boot. `starts` is how often the guest at least started firmware.
-pub fn add(boot: &str, logs: &Path, board: bool, starts: usize, report: &mut Report) {
-    if board {
+/// Adds the checks of one boot.
+pub fn add(planned: &Planned, logs: &Path, report: &mut Report) {
+    let boot = planned.name;
+    if planned.board {
         let log = fs::read_to_string(logs.join("board.log")).unwrap_or_default();
-        report.check(&format!("{boot}/board.released"), released(&log, starts));
-        report.check(&format!("{boot}/board.no-crash"), absent(&log, "\"event\":\"crashed\""));
+        report.check(&format!("{boot}/board.released"), released(&log, planned.starts));
+        report.check(&format!("{boot}/board.crashes"), crashed(&log, planned.crashes()));
     }
     // Its console may hold bytes that are no text.
     let secure = fs::read(logs.join("secure.log")).unwrap_or_default();
@@ -31,6 +33,13 @@ fn released(log: &str, starts: usize) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("the board saw the Cortex-M33 released {found} times, not at least {starts}"))
+}
+
+/// Just as often as the tests have it crash.
+fn crashed(log: &str, meant: usize) -> Result<(), String> {
+    let found = count(log, "crashed");
+    let last = log.lines().rfind(|line| line.contains("\"event\":\"crashed\"")).unwrap_or_default();
+    if found == meant { Ok(()) } else { Err(format!("{found} crashes instead of {meant}: {last}")) }
 }
 
 fn absent(log: &str, words: &str) -> Result<(), String> {
@@ -55,7 +64,10 @@ mod tests {
         let log = "{\"at_us\":1,\"event\":\"released\"}\n{\"event\":\"held\"}\n{\"event\":\"released\"}\n";
         assert_eq!(released(log, 2), Ok(()));
         assert!(released(log, 3).unwrap_err().contains("2 times"));
-        assert!(absent("{\"event\":\"crashed\"}", "\"event\":\"crashed\"").is_err());
+        assert!(absent("E/TC:0 0 Panic", "E/TC:0 0 Panic").is_err());
+        let crash = "{\"event\":\"crashed\"}\n";
+        assert_eq!((crashed(crash, 1), crashed("", 0)), (Ok(()), Ok(())));
+        assert!(crashed(crash, 0).is_err() && crashed("", 1).is_err());
     }
 
     #[test]

@@ -15,7 +15,8 @@ use crate::repository;
 
 /// Folders of images; each is copied to the guest's `/images/<name>`.
 pub struct Images {
-    /// `echo.img`: the echo firmware with everything bound, for the strict policy; `foreign.img`: the same with an untrusted key.
+    /// Samples with everything bound, for the strict policy, by what is called `SAMPLES` here; `foreign.img`: the echo with an
+    /// untrusted key.
     pub firmware: PathBuf,
     /// What both signers make without bindings, good and changed, with what a LOAD must give.
     pub interop: PathBuf,
@@ -27,6 +28,13 @@ pub struct Images {
     pub refusals: PathBuf,
 }
 
+/// Sample firmware: the image's name, its ELF file, and whom it is for.
+const SAMPLES: [(&str, &str, &str); 4] = [
+    ("echo", "echo-m33", "stm32mp257:m33"),
+    ("obey", "obey-m33", "stm32mp257:m33"),
+    ("tty", "tty-m33", "stm32mp257:m33"),
+    ("starve-m0", "starve-m0", "stm32mp257:m0"),
+];
 const MIB: usize = 1 << 20;
 /// At least this many different bad inputs must come from the virtual board's tests.
 const FEWEST_REFUSALS: usize = 20;
@@ -54,7 +62,11 @@ pub fn make(cache: &Cache, packages: &Packages, rproc: &Path) -> Result<Images> 
 }
 
 fn echo() -> PathBuf {
-    repository().join("firmware/elf/echo-m33.elf")
+    sample("echo-m33")
+}
+
+fn sample(name: &str) -> PathBuf {
+    repository().join("firmware/elf").join(format!("{name}.elf"))
 }
 
 impl Maker<'_> {
@@ -84,14 +96,20 @@ impl Maker<'_> {
     }
 
     fn firmware(&self) -> Result<PathBuf> {
-        self.cache.entry("images/firmware", &self.inputs()?, |folder| {
+        let mut inputs = self.inputs()?;
+        for (_, elf, _) in SAMPLES {
+            inputs = inputs.file(&sample(elf))?;
+        }
+        self.cache.entry("images/firmware", &inputs, |folder| {
             fs::create_dir_all(folder)?;
-            let bound = ["--target", "stm32mp257:m33"];
-            self.sign(&rsa_key(self.cache), &echo(), &folder.join("echo.img"), &bound)?;
+            for (name, elf, target) in SAMPLES {
+                let image = folder.join(format!("{name}.img"));
+                self.sign(&rsa_key(self.cache), &sample(elf), &image, &["--target", target])?;
+            }
             // With a key that nobody has any more.
             let foreign = folder.join("foreign.pem");
             output(Command::new(self.rproc).args(["keys", "new", "--type", "rsa2048"]).arg(&foreign))?;
-            self.sign(&foreign, &echo(), &folder.join("foreign.img"), &bound)?;
+            self.sign(&foreign, &echo(), &folder.join("foreign.img"), &["--target", "stm32mp257:m33"])?;
             Ok(fs::remove_file(foreign)?)
         })
     }

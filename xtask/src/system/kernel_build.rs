@@ -23,11 +23,12 @@ const LINKS: [(&str, &str); 2] = [("usr/bin/awk", "mawk"), ("usr/bin/cc", "gcc")
 /// Character devices that the tools open: name, major and minor number.
 const DEVICES: [(&str, &str, &str); 3] = [("null", "1", "3"), ("zero", "1", "5"), ("urandom", "1", "9")];
 /// Of the kernel's sources only what its configuration and its Rust crates are made from.
-const NOT_READ: [&str; 8] = [
+const NOT_READ: [&str; 9] = [
     "Documentation/*/*",
-    // All but `drivers/rp*`: RPMsg's, which become modules (`RPMSG`).
-    "drivers/[!r]*.c",
+    // All but `drivers/rp*` and `drivers/tt*`, where RPMsg's are, which become modules (`RPMSG`).
+    "drivers/[!rt]*.c",
     "drivers/r[!p]*.c",
+    "drivers/t[!t]*.c",
     "drivers/gpu/drm/amd/*.h",
     "fs/*.c",
     "net/*.c",
@@ -35,7 +36,10 @@ const NOT_READ: [&str; 8] = [
     "tools/testing/*",
 ];
 /// Drivers of RPMsg's that Debian's configuration leaves out, and what the kernel's headers ask for with `IS_ENABLED`.
-const RPMSG: [&str; 3] = ["virtio_rpmsg_bus", "rpmsg_ns", "rpmsg_char"];
+const RPMSG: [&str; 4] = ["virtio_rpmsg_bus", "rpmsg_ns", "rpmsg_char", TTY];
+/// The one of them that is not with the others, and where it is.
+const TTY: &str = "rpmsg_tty";
+const TTY_FOLDER: &str = "drivers/tty";
 const RPMSG_OPTIONS: &str =
     "-DCONFIG_RPMSG_VIRTIO_MODULE=1 -DCONFIG_RPMSG_NS_MODULE=1 -DCONFIG_RPMSG_CHAR_MODULE=1";
 const CROSS: &str = "aarch64-linux-gnu-";
@@ -92,7 +96,7 @@ impl KernelBuild {
     }
 
     /// The kernel's own drivers of RPMsg over virtio, which Debian's kernel has not, as modules.
-    pub fn rpmsg(&self, log: &Path) -> Result<[PathBuf; 3]> {
+    pub fn rpmsg(&self, log: &Path) -> Result<[PathBuf; RPMSG.len()]> {
         let folder = self.root.join("rpmsg");
         let objects = RPMSG.map(|name| format!("{name}.o")).join(" ");
         fs::write(folder.join("Kbuild"), format!("obj-m := {objects}\nccflags-y := {RPMSG_OPTIONS}\n"))?;
@@ -163,7 +167,9 @@ fn make(apt: &PrivateApt, cache: &Cache, kernel: &Kernel<'_>, root: &Path) -> Re
             fs::copy(&file, headers.join("rust").join(file.file_name().unwrap_or_default()))?;
         }
     }
-    fs::rename(root.join("sources").join(&source).join("drivers/rpmsg"), root.join("rpmsg"))?;
+    let (source, rpmsg) = (root.join("sources").join(&source), root.join("rpmsg"));
+    fs::rename(source.join("drivers/rpmsg"), &rpmsg)?;
+    fs::rename(source.join(TTY_FOLDER).join(format!("{TTY}.c")), rpmsg.join(format!("{TTY}.c")))?;
     for done in ["objects", "sources", "usr/share/doc", "usr/share/man", "usr/share/locale"] {
         fs::remove_dir_all(root.join(done))?;
     }

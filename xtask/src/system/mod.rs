@@ -160,9 +160,9 @@ impl Runner<'_> {
         let initrd = logs.join("initrd.cpio");
         rootfs::make(self.packages, &planned.extra, &initrd)?;
         let inputs = Inputs::new().file(&planned.flash)?.text(format!("{:?}", self.packages.versions));
-        let nodes = if planned.mailboxes { tree::with_mailboxes() } else { tree::NODES.to_owned() };
-        let name = if planned.mailboxes { "build/virt-mailboxes.dtb" } else { "build/virt.dtb" };
-        let tree = self.cache.entry(name, &inputs.text(&nodes), |file| {
+        let nodes = planned.tree.nodes();
+        let name = format!("build/virt-{}.dtb", planned.tree.name());
+        let tree = self.cache.entry(&name, &inputs.text(&nodes), |file| {
             tree::make(&self.packages.qemu, &planned.flash, &nodes, file)
         })?;
         let kernel = self.packages.linux_image()?;
@@ -185,7 +185,7 @@ impl Runner<'_> {
         let before = report.tests.len();
         report.add(planned.name, &outcome.console, planned.suites);
         let logs = self.cache.place("boots").join(planned.name);
-        checks::add(planned.name, &logs, planned.board, planned.starts, report);
+        checks::add(planned, &logs, report);
         let failed = report.tests.iter().skip(before).filter(|test| test.failure.is_some()).count();
         let run = report.tests.len() - before;
         println!(

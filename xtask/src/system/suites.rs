@@ -8,6 +8,7 @@ use super::build::{Builder, CoreSettings, TA_UUID, Ta, TaSettings};
 use super::driver::{DRIVER, MAILBOX};
 use super::images::{Images, upstream_ta};
 use super::rootfs::{Extra, TA_FOLDER};
+use super::tree::{ODD_LINKS, SECOND_SERVICE, THREAD, Tree, V20, V21, V22};
 
 /// Debian's configuration.
 pub const PLAIN: CoreSettings = CoreSettings { name: "plain", crypto_extensions: false };
@@ -31,8 +32,13 @@ const CORE_HASH: &str = "core-hash";
 
 const SUPPLICANT_START: &str = "tee-supplicant -d\nsleep 0.5\n";
 
+/// How often Linux's driver starts and stops firmware in one boot.
+const LIVES: usize = 200;
+/// The tree where it is not what is tested.
+const TREE: Tree = Tree::new(&THREAD);
+
 /// The boots with tests, in order.
-const TESTS: [&str; 7] = ["bare", "early", "driver", "rpmsg", "supplicant", "file", "upstream"];
+const TESTS: [&str; 8] = ["bare", "early", "driver", "rpmsg", "lives", "supplicant", "file", "upstream"];
 
 /// A pairing of a TA with a platform service, to measure LOAD.
 struct Measurement {
@@ -86,10 +92,17 @@ pub struct Planned {
     pub limit: Duration,
     /// Whether the virtual board is part of the machine.
     pub board: bool,
-    /// Whether the device tree gives the Cortex-M33 its mailboxes.
-    pub mailboxes: bool,
+    /// The device tree.
+    pub tree: Tree,
     /// How often the guest starts firmware at least.
     pub starts: usize,
+}
+
+impl Planned {
+    /// How often a suite has firmware crash.
+    pub fn crashes(&self) -> usize {
+        self.suites.iter().filter(|suite| **suite == "recovery").count()
+    }
 }
 
 /// Makes what the boots need and gives them in order.
@@ -114,7 +127,7 @@ impl Plan<'_> {
             suites: &[],
             limit: Duration::MAX,
             board: true,
-            mailboxes: false,
+            tree: TREE,
             starts: 0,
         })
     }
@@ -132,6 +145,7 @@ impl Plan<'_> {
             "early" => self.early(cycles),
             "driver" => self.driver(),
             "rpmsg" => self.rpmsg(),
+            "lives" => self.lives(),
             "supplicant" => self.supplicant(),
             "file" => self.file(),
             "upstream" => self.upstream(),
@@ -157,25 +171,29 @@ impl Plan<'_> {
             suites: &["performance"],
             limit: minutes(3),
             board: true,
-            mailboxes: false,
+            tree: TREE,
             starts: 0,
         })
     }
 
-    /// Debian's OP-TEE as it is: how long a boot takes without us, and a TA without its platform service.
+    /// Debian's OP-TEE as it is: how long a boot takes without us, a TA without its platform service, Linux's driver without a service.
     fn bare(&self) -> Result<Planned> {
         let flash = self.builder.flash("bare", &PLAIN, None, None)?;
         let ta = self.builder.ta(&FILE)?.file;
-        let script = format!("{SUPPLICANT_START}rproc-guest run bus --listed never --not-on-bus");
-        let extra = self.extra(&[], Some(&ta), &script)?;
+        let script = format!(
+            "{SUPPLICANT_START}rproc-guest run bus --listed never --not-on-bus\n\
+             rproc-guest run absent /modules/{DRIVER} --remove"
+        );
+        let mut extra = self.extra(&[], Some(&ta), &script)?;
+        extra.files.push(self.driver_file()?);
         Ok(Planned {
             name: "bare",
             flash,
             extra,
-            suites: &["bus"],
+            suites: &["bus", "absent"],
             limit: minutes(2),
             board: false,
-            mailboxes: false,
+            tree: TREE,
             starts: 0,
         })
     }
@@ -194,19 +212,31 @@ impl Plan<'_> {
              rproc-guest run cycles /images/firmware/echo.img {cycles}\n\
              insmod /modules/uio.ko\n\
              insmod /modules/uio_pci_generic.ko\n\
-             rproc-guest run interrupt /images/firmware/echo.img"
+             rproc-guest run interrupt /images/firmware/echo.img\n\
+             rproc-guest run form /images/firmware/echo.img --module /modules/{DRIVER} --left-out /firmware/optee-rproc"
         );
         let folders = [("firmware", &self.images.firmware), ("refusals", &self.images.refusals)];
-        let extra = self.extra(&folders, None, &script)?;
+        let mut extra = self.extra(&folders, None, &script)?;
+        extra.files.push(self.driver_file()?);
         Ok(Planned {
             name: "early",
             flash,
             extra: Extra { modules: &["uio_pci_generic"], ..extra },
-            suites: &["bus", "logins", "states", "boot", "refusals", "hostile", "cycles", "interrupt"],
+            suites: &[
+                "bus",
+                "logins",
+                "states",
+                "boot",
+                "refusals",
+                "hostile",
+                "cycles",
+                "interrupt",
+                "form",
+            ],
             limit: minutes(15),
             board: true,
-            mailboxes: false,
-            starts: cycles as usize,
+            tree: Tree { more: SECOND_SERVICE, ..Tree::new(&V20) },
+            starts: cycles as usize + 2,
         })
     }
 
@@ -214,12 +244,11 @@ impl Plan<'_> {
     fn driver(&self) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let module = format!("modules/{DRIVER}.ko");
         let script = format!(
-            "rproc-guest run driver /{module} /images/firmware/echo.img /images/firmware/foreign.img"
+            "rproc-guest run driver /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img"
         );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
-        extra.files.push((module, self.builder.drivers()?.join(DRIVER)));
+        extra.files.push(self.driver_file()?);
         Ok(Planned {
             name: "driver",
             flash,
@@ -227,7 +256,7 @@ impl Plan<'_> {
             suites: &["driver"],
             limit: minutes(3),
             board: true,
-            mailboxes: false,
+            tree: TREE,
             starts: 4,
         })
     }
@@ -236,50 +265,88 @@ impl Plan<'_> {
     fn rpmsg(&self) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let mut files = Vec::new();
-        let mut script = String::new();
         // The processor waits for its mailboxes, so their driver may come last.
-        let modules = [
-            (self.builder.rpmsg()?, &["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko"][..]),
-            (self.builder.drivers()?, &[DRIVER, MAILBOX][..]),
-        ];
-        for (folder, names) in modules {
-            for name in names {
-                files.push((format!("modules/{name}"), folder.join(name)));
-                script += &format!("insmod /modules/{name}\n");
-            }
-        }
-        script += "rproc-guest run rpmsg /images/firmware/echo.img";
+        let (files, mut script) = self.modules(
+            &["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko", "rpmsg_tty.ko"],
+            &[DRIVER, MAILBOX],
+        )?;
+        // QEMU maps no on-chip memory any more after the first interrupt, so that a wipe keeps a processor in the secure world for some
+        // ten seconds, after which the kernel would take it for lost.
+        script += "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
+             rproc-guest run rpmsg /images/firmware/echo.img\n\
+             rproc-guest run recovery /images/firmware/obey.img\n\
+             rproc-guest run terminal /images/firmware/tty.img\n\
+             rproc-guest run two /images/firmware/echo.img /images/firmware/starve-m0.img";
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(files);
         Ok(Planned {
             name: "rpmsg",
             flash,
             extra,
-            suites: &["rpmsg"],
-            limit: minutes(5),
+            suites: &["rpmsg", "recovery", "terminal", "two"],
+            limit: minutes(10),
             board: true,
-            mailboxes: true,
-            starts: 1,
+            tree: Tree { mailboxes: true, ..Tree::new(&V22) },
+            starts: 5,
         })
     }
 
+    /// Many lives under Linux's driver. Without mailboxes: the rings are laid and found all the same, and QEMU, which maps no memory of
+    /// the board any more after an interrupt, wipes it a thousand times faster.
+    fn lives(&self) -> Result<Planned> {
+        let ta = self.builder.ta(&EARLY)?;
+        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
+        let (files, mut script) = self.modules(&["rpmsg_ns.ko", "virtio_rpmsg_bus.ko"], &[DRIVER])?;
+        script += &format!("rproc-guest run lives /images/firmware/echo.img {LIVES}");
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
+        extra.files.extend(files);
+        Ok(Planned {
+            name: "lives",
+            flash,
+            extra,
+            suites: &["lives"],
+            limit: minutes(5),
+            board: true,
+            tree: TREE,
+            starts: LIVES,
+        })
+    }
+
+    /// The kernel's modules of RPMsg and ours, and the lines that load them in this order.
+    fn modules(&self, rpmsg: &[&str], ours: &[&str]) -> Result<(Vec<(String, PathBuf)>, String)> {
+        let (mut files, mut script) = (Vec::new(), String::new());
+        for (folder, names) in [(self.builder.rpmsg()?, rpmsg), (self.builder.drivers()?, ours)] {
+            for name in names {
+                files.push((format!("modules/{name}"), folder.join(name)));
+                script += &format!("insmod /modules/{name}\n");
+            }
+        }
+        Ok((files, script))
+    }
+
+    /// A service that Linux's driver has to wait for, in a device tree where much is wrong.
     fn supplicant(&self) -> Result<Planned> {
         let ta = self.builder.ta(&SUPPLICANT)?;
         let flash = self.flash("supplicant", "", &PLAIN, Some(&ta))?;
+        let left_out = ["nameless", "wide", "m7@7", "again@8", "short@9", "astray@a"];
+        let left_out: String = left_out.map(|node| format!(" --left-out /{node}")).concat();
         let script = format!(
-            "rproc-guest run bus --listed supplicant --not-on-bus\n{SUPPLICANT_START}rproc-guest run bus --listed supplicant"
+            "rproc-guest run absent /modules/{DRIVER}\n\
+             rproc-guest run bus --listed supplicant --not-on-bus\n\
+             {SUPPLICANT_START}rproc-guest run bus --listed supplicant\n\
+             rproc-guest run form /images/firmware/echo.img{left_out}"
         );
-        let extra = self.extra(&[], None, &script)?;
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
+        extra.files.push(self.driver_file()?);
         Ok(Planned {
             name: "supplicant",
             flash,
             extra,
-            suites: &["bus", "bus"],
-            limit: minutes(2),
+            suites: &["absent", "bus", "bus", "form"],
+            limit: minutes(3),
             board: true,
-            mailboxes: false,
-            starts: 0,
+            tree: Tree { more: ODD_LINKS, ..Tree::new(&V21) },
+            starts: 2,
         })
     }
 
@@ -300,7 +367,7 @@ impl Plan<'_> {
             suites: &["bus", "interop", "panic"],
             limit: minutes(3),
             board: true,
-            mailboxes: false,
+            tree: TREE,
             starts: 5,
         })
     }
@@ -319,7 +386,7 @@ impl Plan<'_> {
             suites: &["interop"],
             limit: minutes(3),
             board: true,
-            mailboxes: false,
+            tree: TREE,
             starts: 0,
         })
     }
@@ -327,6 +394,11 @@ impl Plan<'_> {
     fn flash(&self, name: &str, features: &str, core: &CoreSettings, early: Option<&Ta>) -> Result<PathBuf> {
         let pta = self.builder.pta(core, features)?;
         self.builder.flash(name, core, Some(&pta), early)
+    }
+
+    /// Linux's driver, and where it goes.
+    fn driver_file(&self) -> Result<(String, PathBuf)> {
+        Ok((format!("modules/{DRIVER}"), self.builder.drivers()?.join(DRIVER)))
     }
 
     /// Our two programs, folders of images, and a file TA.

@@ -73,6 +73,8 @@ pub struct Processor {
     pub platform_node: Option<String>,
     /// Node in the secure tree.
     pub secure_node: Option<String>,
+    /// Whether the secure tree lets it run before the TEE does.
+    pub started_before_tee: bool,
     /// Power domains in Linux's tree, by name.
     pub power_domains: Vec<String>,
 }
@@ -282,6 +284,7 @@ fn processor(trees: &Trees, owned: &rproc_devicetree::Ownership) -> Processor {
         service_node: owned.service_node.clone(),
         platform_node: owned.platform_node.clone(),
         secure_node: owned.secure_node.clone(),
+        started_before_tee: secure.is_some_and(|node| node.started_before_tee),
         power_domains: domains.iter().map(named).collect(),
     }
 }

@@ -22,7 +22,11 @@ pub fn render(report: &Report) -> String {
             one.id.to_string(),
             one.core.to_owned(),
             format!("{} MHz", one.hertz / 1_000_000),
-            one.owner.clone(),
+            if one.started_before_tee {
+                format!("{}; may run before it", one.owner)
+            } else {
+                one.owner.clone()
+            },
             list(&one.held_by),
             list(&one.power_domains),
         ]

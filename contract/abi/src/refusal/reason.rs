@@ -104,6 +104,7 @@ reasons! {
     PlatformMissing = 71, "platform-missing", ITEM_NOT_FOUND, "this TEE has no platform service for remote processors, or that one found no hardware", "build OP-TEE with the platform service, 54af4a68-19be-40d7-bbe6-8950350a8744; a virtual machine needs the virtual board too";
     OwnedByLinux = 72, "owned-by-linux", NOT_SUPPORTED, "this processor is Linux's: the TEE gave it away when it booted, and loads nothing to it", "load it from Linux, unsigned; for signed firmware disable the processor in Linux's device tree and boot again";
     VectorsNotLoaded = 73, "vectors-not-loaded", BAD_PARAMETERS, "no segment holds the place at which this processor looks for its vector table", "link the vector table to the address that is expected: docs/boards.md lists the regions";
+    RunsUnasked = 74, "runs-unasked", BAD_STATE, "the processor ran when the TEE started, and the secure device tree does not say that it may", "start it through the TEE; or, where an earlier boot stage that is trusted starts it, give its node in the secure device tree st,started-before-tee";
     // The hardware.
     AddressOutsideRegions = 80, "address-outside-regions", ACCESS_DENIED, "an address is not memory of this processor", "check it against the processor's regions";
     RegisterReadBack = 81, "register-read-back", SECURITY, "a register does not hold what was written to it", "the register is locked or owned by another compartment: check the secure boot chain";
@@ -112,6 +113,7 @@ reasons! {
     FirewallOpen = 84, "firewall-open", SECURITY, "the processor's memory is not closed to the normal world", "check the firewall's configuration by the secure boot chain";
     WrongState = 85, "wrong-state", BAD_STATE, "the processor's state does not allow this", "follow the order load, start, stop, release";
     ResetRefused = 86, "reset-refused", SECURITY, "whoever controls the processor's reset refused to hold, reset or release it", "check the secure world's rights at the SCMI server or the secure monitor";
+    Unprotected = 87, "unprotected", SECURITY, "the processor ran when the TEE started, and what protects it from the normal world is not as the TEE would have set it", "let the boot stage that starts it protect it: docs/lifecycle.md says how";
 }
 
 #[cfg(test)]

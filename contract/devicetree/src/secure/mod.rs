@@ -12,7 +12,7 @@ use core::ops::Range;
 
 pub use block::{BlockKind, OnChipMemory, RegisterBlock};
 pub use guard::{Access, EtzpcMode, Guard, GuardKind, GuardedRegion};
-pub use processor::{ProcessorRegion, RegionUse, SecureProcessor};
+pub use processor::{BootWord, ProcessorRegion, RegionUse, SecureProcessor};
 
 use crate::finding::{Finding, Findings, Severity};
 use crate::model::MemoryRegion;

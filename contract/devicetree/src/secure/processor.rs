@@ -58,6 +58,21 @@ pub struct SecureProcessor {
     pub resets: Vec<ProviderRef>,
     /// Paths of the watchdogs that reset it.
     pub watchdogs: Vec<String>,
+    /// `st,started-before-tee`: an earlier boot stage may have started it, and then the TEE lets it go on.
+    pub started_before_tee: bool,
+    /// `st,syscfg-rsc-tbl`: where whoever starts it leaves the device address of its resource table, 0 for none.
+    pub table_word: Option<BootWord>,
+    /// `st,syscfg-m4-state`: where whoever starts it leaves its state.
+    pub state_word: Option<BootWord>,
+}
+
+/// Bits of a register in which boot stages leave word of a processor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BootWord {
+    /// Physical address of the register.
+    pub register: u64,
+    /// The bits, which are taken where they are.
+    pub mask: u32,
 }
 
 impl SecureProcessor {
@@ -66,6 +81,11 @@ impl SecureProcessor {
         self.regions.iter().filter(move |region| region.usage == usage)
     }
 }
+
+const STARTED_BEFORE_TEE: &str = "st,started-before-tee";
+const STATE: &str = "st,syscfg-m4-state";
+/// Id of the processor whose reset and hold do not tell whether it runs (`platform::default_id`).
+const CORTEX_M4: u32 = 0;
 
 /// Every node whose compatible is that of a remote processor.
 pub(super) fn processors(tree: &Tree, findings: &mut Findings) -> Vec<SecureProcessor> {
@@ -95,6 +115,12 @@ fn processor(node: NodeRef<'_>, default_id: u32, findings: &mut Findings) -> Sec
     let secure = findings.take(&path, "secure-status", property::secure_enabled(node)).unwrap_or(false);
     let translations = bus::translations(node, findings);
     let regions = regions(node, &translations, findings);
+    let state_word = boot_word(node, STATE, findings);
+    let started_before_tee = node.raw(STARTED_BEFORE_TEE).is_some();
+    if started_before_tee && state_word.is_none() && default_id == CORTEX_M4 {
+        let expected = "where its state is told: nothing else says whether a Cortex-M4 runs".to_string();
+        findings.error(&path, STATE, Problem::Missing { expected });
+    }
     SecureProcessor {
         name: node.base_name().to_string(),
         id,
@@ -104,6 +130,9 @@ fn processor(node: NodeRef<'_>, default_id: u32, findings: &mut Findings) -> Sec
         regions,
         resets: reference::list(node, &reference::RESETS, findings),
         watchdogs: watchdogs(node, findings),
+        started_before_tee,
+        table_word: boot_word(node, "st,syscfg-rsc-tbl", findings),
+        state_word,
         translations,
         path,
     }
@@ -159,6 +188,18 @@ fn regions(node: NodeRef<'_>, translations: &[Translation], findings: &mut Findi
         findings.warning(&path, "memory-region", problem);
     }
     regions
+}
+
+/// A register of a controller of the tree.
+fn boot_word(node: NodeRef<'_>, name: &'static str, findings: &mut Findings) -> Option<BootWord> {
+    let field = reference::syscon(node, name, findings)?;
+    let register = field.register();
+    if register.is_none() {
+        let expected = "a register, at a multiple of 4, of a controller with an address".to_string();
+        let found = format!("offset {:#x} of {}", field.offset, field.controller);
+        findings.error(&node.path(), name, Problem::Value { expected, found });
+    }
+    Some(BootWord { register: register?, mask: field.mask })
 }
 
 /// Phandles of watchdogs, which take no cells.

@@ -182,6 +182,45 @@ fn memory_that_a_processor_does_not_see_is_refused() {
 }
 
 #[test]
+fn a_tree_says_where_word_of_a_processor_is_left_and_whether_it_may_run_before_the_tee() {
+    let tree = secure("stm32mp157f-dk2");
+    let m4 = "/ahb@10000000/m4@10000000";
+    let word = |register| Some(BootWord { register, mask: u32::MAX });
+    let with = |property: &str, value: Option<&[u8]>| {
+        SecureModel::of(&tree.with_property(m4, property, value).unwrap())
+    };
+    let found = |model: &SecureModel| {
+        let m4 = model.processor(0).unwrap();
+        (m4.started_before_tee, m4.table_word, m4.state_word)
+    };
+    let words = (word(0x5c00_a144), word(0x5c00_a148));
+    assert_eq!(found(&SecureModel::of(&tree)), (false, words.0, words.1));
+    let model = with("st,started-before-tee", Some(&[]));
+    assert_eq!((found(&model), model.findings), ((true, words.0, words.1), Vec::new()));
+    let m33 = ev1();
+    let m33 = m33.processor(1).unwrap();
+    assert_eq!((m33.table_word, m33.state_word), (word(0x4601_0144), None));
+
+    // Nothing but its state says that a Cortex-M4 runs.
+    let told = tree.with_property(m4, "st,started-before-tee", Some(&[])).unwrap();
+    let model = SecureModel::of(&told.with_property(m4, "st,syscfg-m4-state", None).unwrap());
+    assert_error(
+        &model,
+        |problem| matches!(problem, Problem::Missing { expected } if expected.contains("state")),
+    );
+    let field = tree.node(m4).unwrap().raw("st,syscfg-rsc-tbl").unwrap();
+    let odd = [&field[..4], &[0, 0, 1, 0x45], &field[8..]].concat();
+    let model = with("st,syscfg-rsc-tbl", Some(&odd));
+    assert_error(
+        &model,
+        |problem| matches!(problem, Problem::Value { found, .. } if found.contains("0x145")),
+    );
+    assert_eq!(found(&model).1, None);
+    let model = with("st,syscfg-rsc-tbl", Some(&field[..8]));
+    assert_error(&model, |problem| matches!(problem, Problem::Length { .. }));
+}
+
+#[test]
 fn what_is_switched_off_is_not_there() {
     let Some(model) = changed("label = \"IPCC2\";", "label = \"IPCC2\"; status = \"disabled\";") else {
         return;

@@ -89,6 +89,11 @@ impl Device {
         &self.layout
     }
 
+    /// Whether the driver has reset the ring since: the index of returned buffers is not what was written there last.
+    pub fn is_reset(&self, memory: &impl Memory) -> Result<bool, Error> {
+        Ok(memory.load_u16(place(self.used, 2))? != self.next_used)
+    }
+
     /// The next buffer that the driver offers, if any. Each field of the descriptor is read once.
     #[inline(always)]
     pub fn pop(&mut self, memory: &impl Memory, demand: Demand) -> Result<Option<Buffer>, Error> {
@@ -294,6 +299,18 @@ mod tests {
         let buffer = device.pop(&memory, DEMAND).unwrap().unwrap();
         let refused = Err(Error::Written { head: 0, written: 17, length: 16 });
         assert_eq!(device.push(&mut memory, buffer, 17), refused);
+    }
+
+    #[test]
+    fn a_ring_that_the_driver_has_reset_is_noticed_once_a_buffer_was_returned() {
+        let (mut memory, mut device) = device();
+        assert_eq!(device.is_reset(&memory), Ok(false));
+        offer(&mut memory, &device, 0, 0x2000, 16, 0);
+        let buffer = device.pop(&memory, DEMAND).unwrap().unwrap();
+        device.push(&mut memory, buffer, 0).unwrap();
+        assert_eq!(device.is_reset(&memory), Ok(false));
+        memory.write(device.layout().used(), &[0; 4]).unwrap();
+        assert_eq!(device.is_reset(&memory), Ok(true));
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! The memory of each processor's firmware, and the processors that are Linux's, as the build script read them.
+//! The memory of each processor's firmware, the processors that are Linux's and those that may run already, as the build script
+//! read them.
 
-use rproc_platform::{Region, RegionKind};
+use rproc_platform::{BeforeTee, Region, RegionKind};
 
 include!(concat!(env!("OUT_DIR"), "/regions.rs"));

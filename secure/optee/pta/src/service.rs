@@ -51,5 +51,8 @@ fn start(registers: Registers) -> Service {
             trace::error(format_args!("remoteproc: {id} cannot be given to Linux: {refusal}"));
         }
     }
+    for (id, told) in regions::BEFORE_TEE {
+        service.look(ProcessorId(*id), *told);
+    }
     service
 }

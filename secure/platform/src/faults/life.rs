@@ -11,7 +11,7 @@ use crate::boards::{STM32MP157F_DK2_M4, STM32MP257F_EV1_M0, STM32MP257F_EV1_M33}
 use crate::stm32mp15::{MonitorBoot, RccBoot, ScmiBoot, Stm32mp15};
 use crate::stm32mp25::Stm32mp25;
 use crate::testing::{Bytes, Fake, NoCounters, ToyKeys};
-use crate::{PlatformService, Region, RemoteProcessor, Silent, Soc};
+use crate::{BeforeTee, PlatformService, Region, RemoteProcessor, Silent, Soc};
 
 /// Any SoC.
 pub(super) struct AnySoc(Box<dyn Soc<Fake>>);
@@ -124,6 +124,33 @@ impl Life {
         let fake = Fake::new(&[(case.id, case.regions)]);
         let soc = AnySoc(soc(&fake));
         Self { case, service: PlatformService::new(fake, soc, ToyKeys, NoCounters, Silent) }
+    }
+
+    /// The same hardware under a platform service that begins anew.
+    pub(super) fn restart(mut self) -> Self {
+        let gone = Fake::new(&[]);
+        let mut fake = core::mem::replace(self.fake(), gone);
+        fake.writes.clear();
+        let soc = AnySoc((self.case.soc)(&fake));
+        Self { case: self.case, service: PlatformService::new(fake, soc, ToyKeys, NoCounters, Silent) }
+    }
+
+    pub(super) fn look(&mut self, told: BeforeTee) {
+        self.service.look(self.case.id, told);
+        self.fake().check();
+    }
+
+    /// Where the resource table is of a processor that was found running, and the bytes that there are for it.
+    pub(super) fn inherited(&mut self) -> Option<(u64, u64)> {
+        let command = Command::<PtaMemory<'_, Bytes>>::Inherited;
+        let (number, params) = Request { processor: self.case.id, command }.into_params();
+        let completion = self.service.invoke::<Sha256, Bytes>(number, params);
+        match Answer::from_outputs(number, &completion.outputs) {
+            Some(Answer::Inherited { address, room }) if completion.result.is_success() => {
+                Some((address, room))
+            }
+            _ => None,
+        }
     }
 
     pub(super) fn fake(&mut self) -> &mut Fake {

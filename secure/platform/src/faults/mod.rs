@@ -1,6 +1,7 @@
 //! Every register that a driver uses, failing in every way at every access: a refusal that names it, and never a processor
 //! that runs with open memory.
 
+mod found;
 mod life;
 mod order;
 mod stm32mp15;

@@ -7,6 +7,7 @@ use super::boot::BootControl;
 use super::etzpc::{self, Bank, Holder, canonical};
 use super::rcc;
 use crate::platform_tlv::check_fixed;
+use crate::unchanged::unchanged;
 use crate::{Hardware, Region, RegionKind, RemoteProcessor};
 
 /// Where the processor finds its vector table after every reset, as it sees it: the beginning of RETRAM.
@@ -117,6 +118,22 @@ impl<H: Hardware, B: BootControl<H>> RemoteProcessor<H> for CortexM4<B> {
     fn hold(&mut self, hardware: &mut H) -> Result<(), Refusal> {
         self.boot.hold_boot(hardware, true)?;
         self.boot.reset(hardware)
+    }
+
+    fn runs(&mut self, _: &mut H) -> Result<Option<bool>, Refusal> {
+        // Its hold is set again as soon as it has booted, and RCC does not say that it has.
+        Ok(None)
+    }
+
+    fn keep(&mut self, hardware: &mut H) -> Result<u64, Refusal> {
+        self.check_banks()?;
+        unchanged(hardware, |hardware| {
+            rcc::protect(hardware)?;
+            self.give_all(hardware, RegionKind::Firmware, Holder::Coprocessor)
+        })?;
+        // As after a release: it takes effect at the next reset.
+        self.boot.hold_boot(hardware, true)?;
+        Ok(u64::from(VECTORS))
     }
 
     fn reclaim(&mut self, hardware: &mut H) -> Result<(), Refusal> {

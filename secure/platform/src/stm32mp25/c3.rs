@@ -2,6 +2,7 @@
 
 use rproc_abi::Refusal;
 
+use crate::hardware::read_twice;
 use crate::{Hardware, write_checked};
 
 pub(super) const C3CFGR: u64 = 0x4420_0490;
@@ -18,6 +19,11 @@ const GPIOZ: u32 = 1 << 24;
 
 /// The peripherals that the seed's `m0_rproc` node names for the processor: LPTIM3, LPUART1, GPIOZ.
 pub const M0_CLOCKS: u32 = LPTIM3 | LPUART1 | GPIOZ;
+
+/// Whether the processor has its clock and is out of reset.
+pub(super) fn runs<H: Hardware>(hardware: &mut H) -> Result<bool, Refusal> {
+    Ok(read_twice(hardware, C3CFGR)? & (RST | EN) == EN)
+}
 
 /// Holds the processor: in reset, then without its clock and those of its peripherals.
 pub(super) fn hold<H: Hardware>(hardware: &mut H) -> Result<(), Refusal> {

@@ -5,6 +5,7 @@ use rproc_abi::{ProcessorId, Refusal};
 use super::holder::Holder;
 use super::{c3, risal};
 use crate::platform_tlv::check_fixed;
+use crate::unchanged::unchanged;
 use crate::{Hardware, Region, RegionKind, RemoteProcessor};
 
 /// Where the processor finds its vector table after every reset: the beginning of LPSRAM1.
@@ -88,6 +89,15 @@ impl<H: Hardware> RemoteProcessor<H> for CortexM0Plus {
 
     fn hold(&mut self, hardware: &mut H) -> Result<(), Refusal> {
         c3::hold(hardware)
+    }
+
+    fn runs(&mut self, hardware: &mut H) -> Result<Option<bool>, Refusal> {
+        c3::runs(hardware).map(Some)
+    }
+
+    fn keep(&mut self, hardware: &mut H) -> Result<u64, Refusal> {
+        unchanged(hardware, |hardware| self.give(hardware, Holder::Coprocessor, is_firmware))?;
+        Ok(u64::from(VECTORS))
     }
 
     fn reclaim(&mut self, hardware: &mut H) -> Result<(), Refusal> {

@@ -7,6 +7,7 @@ use super::holder::Holder;
 use super::{ca35syscfg, rcc, risab, risaf};
 use crate::platform_tlv::{BOOTADDR, BOOTSEC, check_boot_state, word};
 use crate::region::distinct;
+use crate::unchanged::unchanged;
 use crate::{Hardware, Region, RegionKind, RemoteProcessor};
 
 /// The Cortex-M33.
@@ -121,6 +122,21 @@ impl<H: Hardware> RemoteProcessor<H> for CortexM33 {
 
     fn hold(&mut self, hardware: &mut H) -> Result<(), Refusal> {
         rcc::hold(hardware)
+    }
+
+    fn runs(&mut self, hardware: &mut H) -> Result<Option<bool>, Refusal> {
+        rcc::runs(hardware).map(Some)
+    }
+
+    fn keep(&mut self, hardware: &mut H) -> Result<u64, Refusal> {
+        unchanged(hardware, |hardware| {
+            ca35syscfg::protect(hardware)?;
+            self.guarded_firmware().try_for_each(|region| give(hardware, region, Holder::Coprocessor))
+        })?;
+        let started_at = self.check_boot_address(ca35syscfg::vector_table(hardware)?);
+        let place = Place::Register { address: ca35syscfg::M33_INITNSVTOR_CR };
+        let refused = |refusal| Refusal { reason: Reason::Unprotected, place, ..refusal };
+        started_at.map(u64::from).map_err(refused)
     }
 
     fn reclaim(&mut self, hardware: &mut H) -> Result<(), Refusal> {

@@ -2,7 +2,7 @@
 
 use rproc_abi::Refusal;
 
-use crate::hardware::{register_refusal, wait_for};
+use crate::hardware::{read_twice, register_refusal, wait_for};
 use crate::{Hardware, write_checked};
 
 const BASE: u64 = 0x4420_0000;
@@ -29,6 +29,11 @@ pub(super) fn hold<H: Hardware>(hardware: &mut H) -> Result<(), Refusal> {
     hardware.write32(C2RSTCSETR, C2RST).map_err(register_refusal)?;
     wait_for(hardware, RESET_CAUSES, CAUSE_C2RST, CAUSE_C2RST, C2RSTCSETR, PATIENCE)?;
     wait_for(hardware, C2RSTCSETR, C2RST, 0, C2RSTCSETR, PATIENCE)
+}
+
+/// Whether the processor may boot, and so has: a hold resets it after it has forbidden that.
+pub(super) fn runs<H: Hardware>(hardware: &mut H) -> Result<bool, Refusal> {
+    Ok(read_twice(hardware, CPUBOOTCR)? & BOOT_CPU2 != 0)
 }
 
 /// Lets the held processor boot.

@@ -29,7 +29,8 @@ pub struct Arguments {
     expect: String,
 }
 
-const CLASS: &str = "/sys/class/remoteproc";
+/// The processors that Linux knows.
+pub const CLASS: &str = "/sys/class/remoteproc";
 const DEBUG: &str = "/sys/kernel/debug/remoteproc";
 /// Where Linux keeps core dumps until somebody takes them.
 const DUMPS: &str = "/sys/class/devcoredump";
@@ -38,16 +39,18 @@ const ELF_CORE: u16 = 4;
 /// Where Linux looks for firmware files.
 const FIRMWARE: &str = "/lib/firmware";
 /// The processors of the device tree (xtask/src/system/tree.rs).
-const PROCESSORS: [&str; 2] = ["m0", "m33"];
+pub const PROCESSORS: [&str; 2] = ["m0", "m33"];
 const MODULE: &str = "rproc_tee";
 /// `EKEYREJECTED`
 const KEY_REJECTED: i32 = 129;
 /// How long the kernel or the firmware may take for what is waited for.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long a recovery may take, in which the TEE copies out all of the processor's memory.
-const DUMP_LIMIT: Duration = Duration::from_secs(60);
+pub const DUMP_LIMIT: Duration = Duration::from_secs(60);
 /// Warnings that are meant: of a module that is not Debian's, and of the crash that a test causes.
-const MEANT: [&str; 4] = ["taint", "crash detected in m33", "handling crash", "recovering m33"];
+const MEANT: [&str; 4] = ["taint", CRASH_IS_MEANT[0], CRASH_IS_MEANT[1], CRASH_IS_MEANT[2]];
+/// Those of a crash alone.
+pub const CRASH_IS_MEANT: [&str; 3] = ["crash detected in ", "handling crash", "recovering "];
 
 /// Runs the suite.
 pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
@@ -70,7 +73,7 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     report.test("recovers", || {
         log.take()?.iter().for_each(drop);
         m33.set("coredump", "enabled")?;
-        fs::write(Path::new(DEBUG).join(&m33.device).join("crash"), "1")?;
+        m33.crash()?;
         log.wait_for(&["stopped remote processor m33"], LIMIT)?;
         let line = log.wait_for(&["remote processor m33 is now up"], DUMP_LIMIT)?;
         m33.ensure_state("running")?;
@@ -78,10 +81,7 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         Ok(line)
     });
     report.test("coredump", || {
-        let dump = fs::read_dir(DUMPS)?.next().context("no dump")??.path().join("data");
-        let bytes = fs::read(&dump).with_context(|| format!("cannot read {}", dump.display()))?;
-        // Frees it.
-        fs::write(&dump, "0")?;
+        let bytes = take_dump()?;
         let file = ElfFile::parse(&bytes)?;
         ensure!(file.header().kind() == ELF_CORE, "an ELF file of type {}", file.header().kind());
         Ok(format!("{} bytes, {} regions", bytes.len(), file.segments().count()))
@@ -91,16 +91,7 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         m33.ensure_state("offline")?;
         Ok(format!("offline, and {} bytes are zero", firmware.ensure_wiped()?))
     });
-    let warnings = |log: &mut KernelLog| -> Result<String> {
-        let records = log.take()?;
-        let warned =
-            records.iter().find(|it| it.is_warning() && !MEANT.iter().any(|meant| it.text.contains(meant)));
-        match warned {
-            Some(record) => bail!("the kernel warns: {}", record.text),
-            None => Ok(format!("{} lines, no warning", records.len())),
-        }
-    };
-    report.test("no-warning", || warnings(&mut log));
+    report.test("no-warning", || log.ensure_quiet(&MEANT));
     report.test("refuses-foreign-key", || {
         let error = m33.boot("foreign.img").err().context("it started")?;
         let errno = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
@@ -130,7 +121,7 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         remove()?;
         Ok("inserted, started and removed again")
     });
-    report.test("no-warning-at-the-end", || warnings(&mut log));
+    report.test("no-warning-at-the-end", || log.ensure_quiet(&MEANT));
     Ok(())
 }
 
@@ -141,11 +132,26 @@ pub fn offer(image: &Path, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn insert(module: &Path) -> Result<()> {
+/// Takes the core dump that Linux keeps, which is gone then.
+pub fn take_dump() -> Result<Vec<u8>> {
+    let mut entries = fs::read_dir(DUMPS)?
+        .collect::<Result<Vec<_>, _>>()?
+        .into_iter()
+        .map(|entry| entry.path().join("data"));
+    // Beside the dumps is an attribute of the class.
+    let dump = entries.find(|data| data.exists()).context("no dump")?;
+    let bytes = fs::read(&dump).with_context(|| format!("cannot read {}", dump.display()))?;
+    fs::write(&dump, "0")?;
+    Ok(bytes)
+}
+
+/// Loads a module.
+pub fn insert(module: &Path) -> Result<()> {
     shell("insmod", &module.display().to_string())
 }
 
-fn remove() -> Result<()> {
+/// Removes the driver.
+pub fn remove() -> Result<()> {
     shell("rmmod", MODULE)
 }
 
@@ -156,7 +162,7 @@ fn shell(program: &str, word: &str) -> Result<()> {
 }
 
 /// The processors by name, each with its device.
-fn processors() -> Result<BTreeMap<String, String>> {
+pub fn processors() -> Result<BTreeMap<String, String>> {
     let Ok(entries) = fs::read_dir(CLASS) else { bail!("this Linux has no {CLASS}") };
     let mut found = BTreeMap::new();
     for entry in entries {
@@ -188,6 +194,11 @@ impl Processor {
     pub fn boot(&self, firmware: &str) -> Result<()> {
         self.set("firmware", firmware)?;
         self.set("state", "start")
+    }
+
+    /// Has Linux take it for crashed.
+    pub fn crash(&self) -> Result<()> {
+        Ok(fs::write(Path::new(DEBUG).join(&self.device).join("crash"), "1")?)
     }
 
     /// Its state must be this one.

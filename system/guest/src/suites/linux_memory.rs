@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 
 /// KiB of a page of Debian's kernel for arm64.
-const PAGE: i64 = 4;
+pub const PAGE: i64 = 4;
 
 /// Memory in use in KiB, without what Linux gives back when asked: its caches (but for tmpfs, which is nowhere else) and the free pages
 /// that each processor keeps at hand. Those lists alone come and go by many megabytes, and `/proc/meminfo` counts them nowhere.

@@ -2,19 +2,26 @@
 
 mod boot;
 mod bus;
+mod channel;
 mod cycles;
 mod driver;
+mod footprint;
+mod form;
 mod hostile;
 mod interop;
 mod interrupt;
 mod linux_memory;
+mod lives;
 mod logins;
 mod panic;
 mod performance;
+mod recovery;
 mod refusals;
 mod rpmsg;
 mod states;
 mod statistics;
+mod terminal;
+mod two;
 mod verdict;
 
 use std::path::PathBuf;
@@ -74,10 +81,38 @@ pub enum Suite {
     },
     /// Linux's remoteproc driver, from insertion to removal
     Driver(driver::Arguments),
+    /// Linux's driver where the TEE has no service, or none yet
+    Absent(form::AbsentArguments),
+    /// What Linux's driver finds in the device tree, as the service comes and goes
+    Form(form::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
     Rpmsg {
         /// A good image whose firmware echoes
         image: PathBuf,
+    },
+    /// Firmware that faults in the middle of a talk, under Linux's driver
+    Recovery {
+        /// A good image whose firmware does what a message says
+        image: PathBuf,
+    },
+    /// Lines to the firmware and back by a terminal of Linux's
+    Terminal {
+        /// A good image whose firmware announces a terminal
+        image: PathBuf,
+    },
+    /// Lives of a firmware under Linux's driver, without memory growth
+    Lives {
+        /// A good image whose firmware echoes
+        image: PathBuf,
+        /// How many
+        count: u32,
+    },
+    /// Two processors at once under Linux's driver
+    Two {
+        /// A good image for the Cortex-M33 whose firmware echoes
+        echo: PathBuf,
+        /// A good image for the Cortex-M0+ whose firmware starves its watchdog
+        starve: PathBuf,
     },
     /// Images of several signers: NAME.img with NAME.expect
     Interop(interop::Arguments),
@@ -98,7 +133,13 @@ impl Suite {
             Self::Performance { .. } => "performance",
             Self::Interrupt { .. } => "interrupt",
             Self::Driver(_) => "driver",
+            Self::Absent(_) => "absent",
+            Self::Form(_) => "form",
             Self::Rpmsg { .. } => "rpmsg",
+            Self::Recovery { .. } => "recovery",
+            Self::Terminal { .. } => "terminal",
+            Self::Lives { .. } => "lives",
+            Self::Two { .. } => "two",
             Self::Interop(_) => "interop",
         }
     }
@@ -119,7 +160,13 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Performance { folder } => performance::run(folder, target, &mut report),
         Suite::Interrupt { image } => interrupt::run(image, target, &mut report),
         Suite::Driver(arguments) => driver::run(arguments, &mut report),
+        Suite::Absent(arguments) => form::run_absent(arguments, &mut report),
+        Suite::Form(arguments) => form::run(arguments, &mut report),
         Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
+        Suite::Recovery { image } => recovery::run(image, &mut report),
+        Suite::Terminal { image } => terminal::run(image, &mut report),
+        Suite::Lives { image, count } => lives::run(image, *count, target, &mut report),
+        Suite::Two { echo, starve } => two::run(echo, starve, &mut report),
         Suite::Interop(arguments) => interop::run(arguments, target, &mut report),
     };
     // What stands in the way of a whole suite is a failed test too.

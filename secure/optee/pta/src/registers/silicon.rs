@@ -6,8 +6,8 @@ use crate::mapping::{Area, GRANULE, Mapping, Permanent};
 
 /// The SoC itself.
 pub struct Registers {
-    /// The granules of register space used so far, mapped for ever. RCC, the RISAFs and RISABs, and CA35SYSCFG lie in
-    /// three; the core maps them itself on most platforms, and then answers with its own mapping.
+    /// The granules of register space used so far, mapped for ever. RCC, the RISAFs and RISABs, CA35SYSCFG and TAMP lie in
+    /// four; the core maps them itself on most platforms, and then answers with its own mapping.
     granules: [Option<(u64, Permanent)>; 4],
 }
 
