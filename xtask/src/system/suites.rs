@@ -270,7 +270,8 @@ impl Plan<'_> {
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let (driver, mailbox) = (format!("modules/{DRIVER}"), format!("modules/{MAILBOX}"));
         let script = format!(
-            "insmod /{mailbox}\n\
+            "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
+             insmod /{mailbox}\n\
              rproc-guest run life /{driver} /images/firmware/echo.img /images/firmware/foreign.img /images/firmware/hang.img"
         );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
@@ -282,10 +283,10 @@ impl Plan<'_> {
             flash,
             extra,
             suites: &["life"],
-            limit: minutes(4),
+            limit: minutes(8),
             board: true,
             tree: Tree { mailboxes: true, ..Tree::new(&V20) },
-            starts: 6,
+            starts: 8,
         })
     }
 
@@ -313,7 +314,7 @@ impl Plan<'_> {
             flash,
             extra,
             suites: &["rpmsg", "recovery", "terminal", "two", "watchdog"],
-            limit: minutes(10),
+            limit: minutes(14),
             board: true,
             tree: Tree { mailboxes: true, ..Tree::new(&V22) },
             starts: 9,
