@@ -3,11 +3,13 @@
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::cache::{Cache, Inputs};
 use super::kernel_build::{Kernel, KernelBuild};
 use super::versions::{LINUX, LINUX_RELEASE, Wishes, at_least, parse, print, version_of};
 use crate::debian::{PrivateApt, files, unpack, unpack_all};
+use crate::process::output;
 
 /// The first Linux whose OP-TEE driver and TEE bus are as docs/protocol.md says.
 const OLDEST_LINUX: (u32, u32) = (7, 0);
@@ -79,6 +81,28 @@ impl Packages {
     }
 
     /// The folder of the kernel's modules.
+    /// A folder with files of the kernel's sources, which are fetched for them.
+    pub fn kernel_files(&self, cache: &Cache, paths: &[&str]) -> Result<PathBuf> {
+        let version = version_of(&self.versions, LINUX).context("no version of the kernel is recorded")?;
+        let series: Vec<&str> = version.split(['.', '-']).take(2).collect();
+        let source = format!("linux-source-{}", series.join("."));
+        let inputs = Inputs::new().text(version).text(paths.join(" "));
+        cache.entry("packages/kernel-files", &inputs, |folder| {
+            let downloaded = cache.place("packages/kernel-files.debs");
+            private_apt(cache)?.download(&[format!("{source}={version}")], &downloaded)?;
+            for package in files(&downloaded, ".deb")? {
+                unpack(&package, &downloaded)?;
+            }
+            fs::create_dir_all(folder)?;
+            let archive = downloaded.join(format!("usr/src/{source}.tar.xz"));
+            let mut tar = Command::new("tar");
+            // `--occurrence` ends the search where all are found.
+            tar.arg("-C").arg(folder).arg("-xJf").arg(archive).args(["--strip-components=1", "--occurrence"]);
+            output(tar.args(paths.iter().map(|path| format!("{source}/{path}"))))?;
+            Ok(fs::remove_dir_all(&downloaded)?)
+        })
+    }
+
     pub fn modules(&self) -> Result<PathBuf> {
         Ok(self.kernel.join("usr/lib/modules").join(self.linux_release()?))
     }
@@ -221,8 +245,8 @@ impl Fetch<'_> {
 }
 
 /// The command that runs QEMU from its unpacked packages, with no change to the host.
-pub fn qemu(tree: &Path) -> std::process::Command {
-    let mut command = std::process::Command::new("setpriv");
+pub fn qemu(tree: &Path) -> Command {
+    let mut command = Command::new("setpriv");
     // Whatever becomes of this process, QEMU does not outlive it.
     command.args(["--pdeathsig", "KILL", "--"]);
     command.arg(tree.join("usr/lib64/ld-linux-x86-64.so.2"));
