@@ -154,14 +154,16 @@ pub fn driver(options: &Options) -> Result<()> {
     println!("packages, in {}", folder.display());
     let packages = Packages::get(&cache, &options.wishes)?;
     println!("builds");
-    let folder = with_what_moved(&packages, || Builder { cache: &cache, packages: &packages }.drivers())?;
+    let builder = Builder { cache: &cache, packages: &packages };
+    let (folder, package) =
+        with_what_moved(&packages, || Ok((builder.drivers()?, builder.driver_package()?)))?;
     println!("{} is for Linux {}", folder.join(driver::DRIVER).display(), packages.linux_release()?);
-    Ok(())
-}
     println!("to install it there: apt install {}", package.display());
     if options.figures {
         println!("\n{}", figures::table(&cache, &packages)?);
     }
+    Ok(())
+}
 
 /// A failure says which of Debian's packages are others than when all tests passed, for that may be why.
 fn with_what_moved<T>(packages: &Packages, work: impl FnOnce() -> Result<T>) -> Result<T> {

@@ -26,6 +26,8 @@ pub struct Packages {
     pub optee: PathBuf,
     /// arm64 programs and libraries for the guest.
     pub guest: PathBuf,
+    /// `modprobe` and its like for the guest, and the libraries that they load.
+    pub kmod: PathBuf,
     /// OP-TEE's sources.
     pub optee_sources: PathBuf,
     /// TF-A's sources.
@@ -39,6 +41,7 @@ const TFA: &str = "2.12.1+dfsg";
 
 const OPTEE: [&str; 2] = ["optee-os", "optee-os-dev"];
 const GUEST: [&str; 5] = ["busybox-static", "tee-supplicant", "libteec2", "libc6", "libgcc-s1"];
+const KMOD: [&str; 5] = ["kmod", "libssl3t64", "zlib1g", "libzstd1", "liblzma5"];
 
 impl Packages {
     /// Resolves, fetches and unpacks whatever is not there yet.
@@ -47,17 +50,20 @@ impl Packages {
         let known = fs::read_to_string(&record).ok().map(|text| parse(&text));
         let known = known.filter(|versions| wishes.keep(versions));
         let apt = private_apt(cache)?;
-        let versions = match known {
-            Some(versions) => versions,
-            None => {
-                println!("  asking Debian for versions");
-                apt.update().context("Debian's lists of packages could not be fetched")?;
-                let versions = resolve(&apt, wishes)?;
-                fs::create_dir_all(cache.place("packages"))?;
-                fs::write(&record, print(&versions))?;
-                versions
+        let resolver = Resolver { apt: &apt, wishes };
+        let mut versions = known.unwrap_or_default();
+        let whole = for_guest().all(|name| version_of(&versions, name).is_some());
+        if !whole {
+            println!("  asking Debian for versions");
+            apt.update().context("Debian's lists of packages could not be fetched")?;
+            if versions.is_empty() {
+                versions = resolver.all()?;
             }
-        };
+            // Of a record that is older than this list, the rest stays.
+            resolver.add_for_guest(&mut versions)?;
+            fs::create_dir_all(cache.place("packages"))?;
+            fs::write(&record, print(&versions))?;
+        }
         Fetch { apt, cache, versions: &versions }
             .all()
             .map(|parts| Self { versions: versions.clone(), ..parts })
@@ -75,12 +81,6 @@ impl Packages {
         KernelBuild::get(&private_apt(cache)?, cache, &kernel)
     }
 
-    /// The kernel image.
-    pub fn linux_image(&self) -> Result<PathBuf> {
-        Ok(self.modules()?.join("vmlinuz"))
-    }
-
-    /// The folder of the kernel's modules.
     /// A folder with files of the kernel's sources, which are fetched for them.
     pub fn kernel_files(&self, cache: &Cache, paths: &[&str]) -> Result<PathBuf> {
         let version = version_of(&self.versions, LINUX).context("no version of the kernel is recorded")?;
@@ -103,6 +103,12 @@ impl Packages {
         })
     }
 
+    /// The kernel image.
+    pub fn linux_image(&self) -> Result<PathBuf> {
+        Ok(self.modules()?.join("vmlinuz"))
+    }
+
+    /// The folder of the kernel's modules.
     pub fn modules(&self) -> Result<PathBuf> {
         Ok(self.kernel.join("usr/lib/modules").join(self.linux_release()?))
     }
@@ -122,47 +128,72 @@ fn private_apt(cache: &Cache) -> Result<PrivateApt> {
     PrivateApt::new(cache.place("apt"), "amd64,arm64")
 }
 
-fn resolve(apt: &PrivateApt, wishes: &Wishes) -> Result<Vec<(String, String)>> {
-    let mut versions = Vec::new();
-    let mut add = |name: &str, version: String| versions.push((name.to_owned(), version));
-    // The newest of what is called `name` in the record, unless another one is wished for.
-    let newest = |name: &str, package: &str, fits: &dyn Fn(&str) -> bool| {
-        let found = apt.newest(package, |version| wishes.want(name, version, fits));
-        match wishes.pinned(name) {
+/// The guest's packages, by their names in the record too.
+fn for_guest() -> impl Iterator<Item = &'static str> {
+    GUEST.into_iter().chain(KMOD)
+}
+
+struct Resolver<'a> {
+    apt: &'a PrivateApt,
+    wishes: &'a Wishes,
+}
+
+impl Resolver<'_> {
+    /// The newest of what is called `name` in the record, unless another one is wished for.
+    fn newest(&self, name: &str, package: &str, fits: impl Fn(&str) -> bool) -> Result<String> {
+        let found = self.apt.newest(package, |version| self.wishes.want(name, version, &fits));
+        match self.wishes.pinned(name) {
             Some(pin) => found.with_context(|| {
                 format!("{pin} is the beginning of no version of {package}; give one that is there, or leave it out")
             }),
             None => found,
         }
-    };
-    let of_arm64 = |name: &str, fits: &dyn Fn(&str) -> bool| newest(name, &format!("{name}:arm64"), fits);
-    let qemu = "qemu-system-arm";
-    let new_enough = |version: &str| version.contains("bpo") && at_least(version, 11, 1);
-    add(qemu, newest(qemu, qemu, &new_enough).context("QEMU's vfio-user device came with 11.1")?);
-    let linux = newest(LINUX, "linux-image-arm64:arm64", &|version| version.contains("bpo"))?;
-    if !at_least(&linux, OLDEST_LINUX.0, OLDEST_LINUX.1) {
-        bail!(
-            "Linux {linux} is too old: its OP-TEE driver differs; take {}.{} or later",
-            OLDEST_LINUX.0,
-            OLDEST_LINUX.1
-        );
     }
-    let depends = apt.depends("linux-image-arm64:arm64", &linux)?;
-    let release = depends
-        .split([',', ' '])
-        .find_map(|word| {
-            word.strip_prefix("linux-image-").filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-        })
-        .with_context(|| format!("linux-image-arm64 {linux} names no kernel: {depends}"))?;
-    add(LINUX, linux);
-    add(LINUX_RELEASE, release.to_owned());
-    add("optee-os", of_arm64("optee-os", &|version| at_least(version, 4, 10))?);
-    let tfa = "arm-trusted-firmware";
-    add(tfa, of_arm64(tfa, &|version| version.starts_with(TFA))?);
-    for name in GUEST {
-        add(name, of_arm64(name, &|_| true)?);
+
+    fn of_arm64(&self, name: &str, fits: impl Fn(&str) -> bool) -> Result<String> {
+        self.newest(name, &format!("{name}:arm64"), fits)
     }
-    Ok(versions)
+
+    /// All but what is for the guest alone.
+    fn all(&self) -> Result<Vec<(String, String)>> {
+        let mut versions = Vec::new();
+        let mut add = |name: &str, version: String| versions.push((name.to_owned(), version));
+        let qemu = "qemu-system-arm";
+        let new_enough = |version: &str| version.contains("bpo") && at_least(version, 11, 1);
+        add(qemu, self.newest(qemu, qemu, new_enough).context("QEMU's vfio-user device came with 11.1")?);
+        let linux = self.newest(LINUX, "linux-image-arm64:arm64", |version| version.contains("bpo"))?;
+        if !at_least(&linux, OLDEST_LINUX.0, OLDEST_LINUX.1) {
+            bail!(
+                "Linux {linux} is too old: its OP-TEE driver differs; take {}.{} or later",
+                OLDEST_LINUX.0,
+                OLDEST_LINUX.1
+            );
+        }
+        let depends = self.apt.depends("linux-image-arm64:arm64", &linux)?;
+        let release = depends
+            .split([',', ' '])
+            .find_map(|word| {
+                word.strip_prefix("linux-image-")
+                    .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+            })
+            .with_context(|| format!("linux-image-arm64 {linux} names no kernel: {depends}"))?;
+        add(LINUX, linux);
+        add(LINUX_RELEASE, release.to_owned());
+        add("optee-os", self.of_arm64("optee-os", |version| at_least(version, 4, 10))?);
+        let tfa = "arm-trusted-firmware";
+        add(tfa, self.of_arm64(tfa, |version| version.starts_with(TFA))?);
+        Ok(versions)
+    }
+
+    /// Adds what the guest has and the record does not.
+    fn add_for_guest(&self, versions: &mut Vec<(String, String)>) -> Result<()> {
+        for name in for_guest() {
+            if version_of(versions, name).is_none() {
+                versions.push((name.to_owned(), self.of_arm64(name, |_| true)?));
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Fetch<'a> {
@@ -179,16 +210,16 @@ impl Fetch<'_> {
             ["binary", "modules"].map(|part| format!("linux-{part}-{release}:arm64={linux}")).to_vec();
         let optee = self.version("optee-os")?;
         let optee_packages: Vec<String> = OPTEE.map(|name| format!("{name}:arm64={optee}")).to_vec();
-        let guest_packages: Vec<String> = GUEST
-            .iter()
-            .map(|name| Ok(format!("{name}:arm64={}", self.version(name)?)))
-            .collect::<Result<_>>()?;
+        let of_arm64 = |names: &[&str]| -> Result<Vec<String>> {
+            names.iter().map(|name| Ok(format!("{name}:arm64={}", self.version(name)?))).collect()
+        };
         Ok(Packages {
             versions: Vec::new(),
             qemu: self.qemu()?,
             kernel: self.unpacked("packages/linux", &linux_packages)?,
             optee: self.unpacked("packages/optee", &optee_packages)?,
-            guest: self.unpacked("packages/guest", &guest_packages)?,
+            guest: self.unpacked("packages/guest", &of_arm64(&GUEST)?)?,
+            kmod: self.unpacked("packages/kmod", &of_arm64(&KMOD)?)?,
             optee_sources: self.sources("packages/optee-sources", "optee-os", optee)?,
             tfa_sources: self.sources(
                 "packages/tfa-sources",

@@ -15,6 +15,7 @@ mod life;
 mod linux_memory;
 mod lives;
 mod logins;
+mod modprobe;
 mod panic;
 mod performance;
 mod recovery;
@@ -92,6 +93,8 @@ pub enum Suite {
     Commands(commands::Arguments),
     /// Linux's remoteproc driver: attachment, clocks, power domains, sleep, what firmware does not answer, failed recoveries
     Life(life::Arguments),
+    /// Linux's driver as kmod finds and loads it
+    Modprobe,
     /// Messages to the firmware and back, through Linux's drivers
     Rpmsg {
         /// A good image whose firmware echoes
@@ -146,6 +149,7 @@ impl Suite {
             Self::Form(_) => "form",
             Self::Commands(_) => "commands",
             Self::Life(_) => "life",
+            Self::Modprobe => "modprobe",
             Self::Rpmsg { .. } => "rpmsg",
             Self::Watchdog(_) => "watchdog",
             Self::Recovery { .. } => "recovery",
@@ -176,6 +180,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Form(arguments) => form::run(arguments, &mut report),
         Suite::Commands(arguments) => commands::run(arguments, &mut report),
         Suite::Life(arguments) => life::run(arguments, target, &mut report),
+        Suite::Modprobe => modprobe::run(&mut report),
         Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
         Suite::Watchdog(arguments) => watchdog::run(arguments, &mut report),
         Suite::Recovery { image } => recovery::run(image, &mut report),
