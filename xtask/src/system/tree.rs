@@ -244,11 +244,14 @@ impl Tree {
 }
 
 /// Writes the blob to `into`. TF-A's image must be the one that will be booted: QEMU's tree says what is in secure memory.
-pub fn make(qemu_tree: &Path, flash: &Path, nodes: &str, into: &Path) -> Result<()> {
+pub fn make(qemu_tree: &Path, flash: &Path, messages: bool, nodes: &str, into: &Path) -> Result<()> {
     let dumped = into.with_extension("dumped");
     let source = into.with_extension("dts");
     let mut command = qemu(qemu_tree);
-    command.args(machine_options(&format!(",dumpdtb={}", dumped.display()))).arg("-bios").arg(flash);
+    command
+        .args(machine_options(messages, &format!(",dumpdtb={}", dumped.display())))
+        .arg("-bios")
+        .arg(flash);
     output(&mut command).context("QEMU's device tree")?;
     let dts = output(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dts"]).arg(&dumped))?;
     // Seeds of QEMU's: the same in every boot they would be worse than none.

@@ -52,6 +52,8 @@ const MEANT: [&str; 13] = [
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 /// What Linux gives firmware for its answer that it leaves.
 const DETACH_LIMIT: Duration = Duration::from_millis(200);
+/// The kernel's waits are whole ticks and may begin late in one, so that they end this much early (at 250 Hz, Debian's).
+const TICK: Duration = Duration::from_millis(4);
 /// How long a recovery may take, in which the TEE wipes all of the processor's memory.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
 /// How long Linux is kept asleep.
@@ -179,7 +181,7 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         log.take()?;
         m33.boot("silent.img")?;
         let took = stop(&m33)?;
-        ensure!(took >= SHUTDOWN_LIMIT, "it took {took:?}");
+        ensure!(took + TICK >= SHUTDOWN_LIMIT, "it took {took:?}");
         ensure_clocks(1)?;
         let line = log.wait_for(&["does not answer the request to shut down"], LIMIT)?;
         Ok(format!("after {took:?}; {line}"))
@@ -198,7 +200,7 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         m33.set("state", "detach")?;
         let took = begin.elapsed();
         m33.ensure_state("detached")?;
-        ensure!(took >= DETACH_LIMIT, "nobody answers, but it took {took:?}");
+        ensure!(took + TICK >= DETACH_LIMIT, "nobody answers, but it took {took:?}");
         let line = log.wait_for(&["does not answer that Linux leaves"], LIMIT)?;
         m33.set("state", "start")?;
         stop(&m33)?;

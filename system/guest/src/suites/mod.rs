@@ -93,10 +93,7 @@ pub enum Suite {
     /// Linux's remoteproc driver: attachment, clocks, power domains, sleep, what firmware does not answer, failed recoveries
     Life(life::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
-    Rpmsg {
-        /// A good image whose firmware echoes
-        image: PathBuf,
-    },
+    Rpmsg(rpmsg::Arguments),
     /// The watchdog's interrupt, as Linux's driver takes it
     Watchdog(watchdog::Arguments),
     /// Firmware that faults in the middle of a talk, under Linux's driver
@@ -146,7 +143,7 @@ impl Suite {
             Self::Form(_) => "form",
             Self::Commands(_) => "commands",
             Self::Life(_) => "life",
-            Self::Rpmsg { .. } => "rpmsg",
+            Self::Rpmsg(_) => "rpmsg",
             Self::Watchdog(_) => "watchdog",
             Self::Recovery { .. } => "recovery",
             Self::Terminal { .. } => "terminal",
@@ -176,7 +173,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Form(arguments) => form::run(arguments, &mut report),
         Suite::Commands(arguments) => commands::run(arguments, &mut report),
         Suite::Life(arguments) => life::run(arguments, target, &mut report),
-        Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
+        Suite::Rpmsg(arguments) => rpmsg::run(arguments, &mut report),
         Suite::Watchdog(arguments) => watchdog::run(arguments, &mut report),
         Suite::Recovery { image } => recovery::run(image, &mut report),
         Suite::Terminal { image } => terminal::run(image, &mut report),
