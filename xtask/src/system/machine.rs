@@ -30,6 +30,8 @@ pub struct Boot<'a> {
     pub logs: &'a Path,
     /// The program `rproc`, when the virtual board is part of the machine.
     pub board: Option<&'a Path>,
+    /// Further arguments of the kernel's.
+    pub arguments: &'a str,
     /// Whether the machine has what takes its devices' messages.
     pub messages: bool,
     /// The longest that the boot may take.
@@ -89,7 +91,8 @@ impl Boot<'_> {
         command.args(machine_options(self.messages, "")).args(["-no-reboot", "-monitor", "none"]);
         command.arg("-bios").arg(self.flash).arg("-dtb").arg(self.tree).arg("-kernel").arg(self.kernel);
         command.arg("-append").arg(format!(
-            "console=ttyAMA0,115200 rdinit=/init initrd={INITRD:#x},{size} quiet loglevel=4 panic=-1"
+            "console=ttyAMA0,115200 rdinit=/init initrd={INITRD:#x},{size} quiet loglevel=4 panic=-1 {}",
+            self.arguments
         ));
         for (file, address) in [(self.kernel, KERNEL), (self.initrd, INITRD)] {
             command

@@ -278,7 +278,9 @@ impl Plan<'_> {
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let (driver, mailbox) = (format!("modules/{DRIVER}"), format!("modules/{MAILBOX}"));
         let script = format!(
-            "insmod /{mailbox}\n\
+            "echo 1 > /sys/devices/system/cpu/cpu1/online\n\
+             insmod /{mailbox}\n\
+             rproc-guest run domains /{driver} /images/firmware/echo.img /images/firmware/foreign.img\n\
              rproc-guest run life /{driver} /images/firmware/echo.img /images/firmware/foreign.img /images/firmware/hang.img"
         );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
@@ -289,11 +291,11 @@ impl Plan<'_> {
             name: "life",
             flash,
             extra,
-            suites: &["life"],
+            suites: &["domains", "life"],
             limit: minutes(8),
             board: true,
             messages: true,
-            tree: Tree { mailboxes: true, ..Tree::new(&V20) },
+            tree: Tree { mailboxes: true, domains: true, ..Tree::new(&V20) },
             starts: 8,
         })
     }

@@ -164,12 +164,7 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         offer(&arguments.image, "good.img")?;
         let m33 = m33_again()?;
         m33.boot("good.img")?;
-        let begin = Instant::now();
-        fs::write("/sys/module/suspend/parameters/pm_test_delay", SLEEP_SECONDS.to_string())?;
-        fs::write("/sys/power/pm_test", "devices")?;
-        fs::write("/sys/power/state", "freeze")?;
-        fs::write("/sys/power/pm_test", "none")?;
-        ensure!(begin.elapsed() >= Duration::from_secs(SLEEP_SECONDS.into()), "it did not sleep");
+        sleep("devices")?;
         ensure_clocks(2)?;
         m33.ensure_state("running")?;
         stop(&m33)?;
@@ -232,8 +227,19 @@ fn attach(expected: &str) -> Result<String> {
     m33.wait_for_trace(expected)
 }
 
+/// Linux sleeps for a while, as deep as `pm_test` has it (Linux `Documentation/power/basic-pm-debugging.rst`).
+pub fn sleep(depth: &str) -> Result<()> {
+    let begin = Instant::now();
+    fs::write("/sys/module/suspend/parameters/pm_test_delay", SLEEP_SECONDS.to_string())?;
+    fs::write("/sys/power/pm_test", depth)?;
+    fs::write("/sys/power/state", "freeze")?;
+    fs::write("/sys/power/pm_test", "none")?;
+    ensure!(begin.elapsed() >= Duration::from_secs(SLEEP_SECONDS.into()), "it did not sleep");
+    Ok(())
+}
+
 /// Gives how long it took.
-fn stop(processor: &Processor) -> Result<Duration> {
+pub fn stop(processor: &Processor) -> Result<Duration> {
     let begin = Instant::now();
     processor.set("state", "stop")?;
     let took = begin.elapsed();
