@@ -8,7 +8,7 @@ use rproc_board::boards::{BOARDS, BundledBoard};
 use rproc_devicetree::{Finding, Model, Ownership, SecureModel, Tree, ownership};
 
 use crate::failure::Failure;
-use crate::input::Input;
+use crate::input::{Input, Kind};
 
 /// Which trees.
 #[derive(Args)]
@@ -109,7 +109,7 @@ fn bundled(name: &str) -> Result<BundledBoard, Failure> {
 
 /// The tree in a file.
 pub fn tree_of(file: &Path) -> Result<Tree, Failure> {
-    parse(&file.display().to_string(), &Input::open(file)?.read_all()?)
+    parse(&file.display().to_string(), &Input::open(file, Kind::Tree)?.read_all()?)
 }
 
 fn parse(name: &str, blob: &[u8]) -> Result<Tree, Failure> {
