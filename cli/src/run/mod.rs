@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use rproc_abi::ProcessorId;
-use rproc_board::system::{System, SystemConfig};
+use rproc_board::system::{System, SystemConfig, SystemError};
 use rproc_board::tee::{Counters, Services, TeeConfig, TrustedKeys};
 use rproc_devicetree::Owner;
 use rproc_platform::SecurityCounters as _;
@@ -203,7 +203,7 @@ impl Arguments {
         match self.crash_after.filter(|after| *after >= self.timeout) {
             Some(after) => Err(Failure::help(
                 format!("--crash-after {after:?} is not before the time-out of {:?}", self.timeout),
-                "give a longer --timeout",
+                "a number alone is seconds: give it a unit, such as 20ms, or give a longer --timeout",
             )),
             None => Ok(()),
         }
@@ -275,7 +275,13 @@ fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, F
         tee,
         real_time: arguments.real_time,
     })
-    .map_err(anyhow::Error::new)?;
+    .map_err(|error| match &error {
+        SystemError::Processor(_) => Failure::help(
+            error,
+            "name one that it has, with --core or --with; `rproc board list` has those of every board",
+        ),
+        _ => anyhow::Error::new(error).into(),
+    })?;
     // Only now is it known that the board has these processors.
     for (one, image) in wanted.iter().zip(&images) {
         if let Some(signed) = &image.signed {
