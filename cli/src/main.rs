@@ -8,6 +8,7 @@ mod doctor;
 mod failure;
 mod input;
 mod inspect;
+mod interrupt;
 mod keys;
 mod limits;
 #[cfg(target_os = "linux")]

@@ -241,6 +241,7 @@ fn sentence(event: &RunEvent) -> (&'static str, String) {
                 Outcome::Refused => "refused",
                 Outcome::Failed => "failed",
                 Outcome::Error => "error",
+                Outcome::Interrupted(_) => "interrupted",
             };
             (HOST, if reason.is_empty() { word.to_owned() } else { format!("{word}: {reason}") })
         }
