@@ -19,7 +19,7 @@ pub use binding::{Binding, BootAddress, Wishes};
 pub use survey::{Survey, check_unsigned};
 
 use crate::failure::{Failure, Refused};
-use crate::input::Input;
+use crate::input::{Input, Kind};
 use crate::keys::{is_development_key, read_private};
 use crate::limits;
 use crate::load_plan::LoadPlan;
@@ -73,7 +73,11 @@ const OWN_TLVS: [(TlvKind, &str); 6] = [
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     check_platform_tlvs(arguments)?;
     let doubt = arguments.target.as_ref().map(targets::check).transpose()?.flatten();
-    let inputs = arguments.files.iter().map(|path| Input::open(path)).collect::<Result<Vec<_>, _>>()?;
+    let inputs = arguments
+        .files
+        .iter()
+        .map(|path| Input::open(path, Kind::Firmware))
+        .collect::<Result<Vec<_>, _>>()?;
     let (mut key, key_identity) = read_private(&arguments.key)?;
     let identities: Vec<_> = inputs.iter().map(Input::identity).chain([key_identity]).collect();
     let output = OutputFile::new(&arguments.output, &identities)?;
