@@ -10,7 +10,7 @@ use clap::Subcommand;
 use rproc_keys::{KeyError, PrivateKey, PublicKey};
 
 use crate::failure::Failure;
-use crate::input::{self, Identity};
+use crate::input::{Identity, Input, Kind};
 
 /// What to do with keys.
 #[derive(Subcommand)]
@@ -34,14 +34,25 @@ pub fn run(command: Command) -> Result<(), Failure> {
 
 /// Reads a private key to sign with.
 pub fn read_private(path: &Path) -> Result<(PrivateKey, Identity), Failure> {
-    let (bytes, identity) = input::read_key_file(path)?;
+    let (bytes, identity) = read(path)?;
     Ok((PrivateKey::from_file(&bytes).map_err(|error| no_key(path, &error))?, identity))
 }
 
 /// Reads a public key, or the public half of a private one.
 pub fn read_public(path: &Path) -> Result<(PublicKey, Identity), Failure> {
-    let (bytes, identity) = input::read_key_file(path)?;
-    Ok((PublicKey::from_file(&bytes).map_err(|error| no_key(path, &error))?, identity))
+    let (bytes, identity) = read(path)?;
+    Ok((public_of(path, &bytes)?, identity))
+}
+
+/// The public key, or the public half of a private one, that the file of that name holds.
+pub fn public_of(path: &Path, bytes: &[u8]) -> Result<PublicKey, Failure> {
+    PublicKey::from_file(bytes).map_err(|error| no_key(path, &error))
+}
+
+fn read(path: &Path) -> Result<(Vec<u8>, Identity), Failure> {
+    let input = Input::open(path, Kind::Key)?;
+    let identity = input.identity();
+    Ok((input.read_key()?, identity))
 }
 
 /// Whether it is the development key of the source tree, which everybody has.

@@ -35,7 +35,7 @@ use rproc_image::{Authenticated, TlvKind};
 use rproc_keys::PublicKey;
 
 use crate::failure::Failure;
-use crate::input::Input;
+use crate::input::{Input, Kind};
 use crate::keys::{is_development_key, read_public};
 use crate::load_plan::{LoadPlan, needs_boot_address};
 use crate::output;
@@ -59,7 +59,7 @@ pub struct Arguments {
 /// Verifies and reports.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let (key, _) = read_public(&arguments.key)?;
-    let input = Input::open(&arguments.file)?;
+    let input = Input::open(&arguments.file, Kind::Firmware)?;
     let result = verify(&input, &key);
     if arguments.json {
         match &result {

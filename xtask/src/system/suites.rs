@@ -38,8 +38,8 @@ const LIVES: usize = 200;
 const TREE: Tree = Tree::new(&THREAD);
 
 /// The boots with tests, in order.
-const TESTS: [&str; 9] =
-    ["bare", "early", "driver", "life", "rpmsg", "lives", "supplicant", "file", "upstream"];
+const TESTS: [&str; 11] =
+    ["bare", "early", "driver", "life", "domains", "rpmsg", "pin", "lives", "supplicant", "file", "upstream"];
 
 /// A pairing of a TA with a platform service, to measure LOAD.
 struct Measurement {
@@ -93,6 +93,8 @@ pub struct Planned {
     pub limit: Duration,
     /// Whether the virtual board is part of the machine.
     pub board: bool,
+    /// Whether the board's interrupts come as messages (MSI), or else by its pin.
+    pub messages: bool,
     /// The device tree.
     pub tree: Tree,
     /// How often the guest starts firmware at least.
@@ -128,6 +130,7 @@ impl Plan<'_> {
             suites: &[],
             limit: Duration::MAX,
             board: true,
+            messages: true,
             tree: TREE,
             starts: 0,
         })
@@ -146,7 +149,9 @@ impl Plan<'_> {
             "early" => self.early(cycles),
             "driver" => self.driver(),
             "life" => self.life(),
+            "domains" => self.domains(),
             "rpmsg" => self.rpmsg(),
+            "pin" => self.pin(),
             "lives" => self.lives(),
             "supplicant" => self.supplicant(),
             "file" => self.file(),
@@ -173,6 +178,7 @@ impl Plan<'_> {
             suites: &["performance"],
             limit: minutes(3),
             board: true,
+            messages: true,
             tree: TREE,
             starts: 0,
         })
@@ -195,6 +201,7 @@ impl Plan<'_> {
             suites: &["bus", "absent"],
             limit: minutes(2),
             board: false,
+            messages: true,
             tree: TREE,
             starts: 0,
         })
@@ -237,6 +244,7 @@ impl Plan<'_> {
             ],
             limit: minutes(15),
             board: true,
+            messages: true,
             tree: Tree { more: SECOND_SERVICE, ..Tree::new(&V20) },
             starts: cycles as usize + 2,
         })
@@ -261,6 +269,7 @@ impl Plan<'_> {
             suites: &["driver", "commands", "modprobe"],
             limit: minutes(6),
             board: true,
+            messages: true,
             tree: TREE,
             starts: 8,
         })
@@ -268,32 +277,69 @@ impl Plan<'_> {
 
     /// Linux's own driver with everything that a node may have: attachment, sleep, requests to firmware, failed recoveries.
     fn life(&self) -> Result<Planned> {
+        let arguments = format!("/modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img");
+        self.with_all("life", &["life"], &format!("life {arguments} /images/firmware/hang.img"))
+    }
+
+    /// The same node's power domains. Not in the boot before: for some time after it has slept, Linux does not look at firmware files anew.
+    fn domains(&self) -> Result<Planned> {
+        let arguments = format!("/modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img");
+        self.with_all("domains", &["domains"], &format!("domains {arguments}"))
+    }
+
+    /// A boot with everything that a node may have.
+    fn with_all(&self, name: &'static str, suites: &'static [&'static str], suite: &str) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let (driver, mailbox) = (format!("modules/{DRIVER}"), format!("modules/{MAILBOX}"));
+        // The CPU that waited until Linux had made the power domains.
         let script = format!(
-            "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
-             insmod /{mailbox}\n\
-             rproc-guest run life /{driver} /images/firmware/echo.img /images/firmware/foreign.img /images/firmware/hang.img"
+            "echo 1 > /sys/devices/system/cpu/cpu1/online\ninsmod /modules/{MAILBOX}\nrproc-guest run {suite}"
         );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
-        for (file, name) in [(driver, DRIVER), (mailbox, MAILBOX)] {
-            extra.files.push((file, self.builder.drivers()?.join(name)));
+        for name in [DRIVER, MAILBOX] {
+            extra.files.push((format!("modules/{name}"), self.builder.drivers()?.join(name)));
         }
         Ok(Planned {
-            name: "life",
+            name,
             flash,
             extra,
-            suites: &["life"],
+            suites,
             limit: minutes(8),
             board: true,
-            tree: Tree { mailboxes: true, ..Tree::new(&V20) },
-            starts: 8,
+            messages: true,
+            tree: Tree { mailboxes: true, domains: true, ..Tree::new(&V20) },
+            starts: 3,
         })
     }
 
     /// RPMsg through Linux's own drivers, rung by the board's mailboxes.
     fn rpmsg(&self) -> Result<Planned> {
+        self.talk(
+            "rpmsg",
+            &["rpmsg", "recovery", "terminal", "two", "watchdog"],
+            "rproc-guest run rpmsg --by messages /images/firmware/echo.img\n\
+             rproc-guest run recovery /images/firmware/obey.img\n\
+             rproc-guest run terminal /images/firmware/tty.img\n\
+             rproc-guest run two /images/firmware/echo.img /images/firmware/starve-m0.img\n\
+             rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img",
+        )
+    }
+
+    /// The same where the board has no messages, only its pin for all interrupts. After the first interrupt QEMU maps no on-chip memory any
+    /// more, so that a wipe keeps a processor in the secure world for some ten seconds, after which the kernel would take it for lost.
+    fn pin(&self) -> Result<Planned> {
+        let pin = self.talk(
+            "pin",
+            &["rpmsg", "watchdog"],
+            "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
+             rproc-guest run rpmsg --by pin /images/firmware/echo.img\n\
+             rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img",
+        )?;
+        Ok(Planned { messages: false, ..pin })
+    }
+
+    /// A boot whose firmware talks to Linux.
+    fn talk(&self, name: &'static str, suites: &'static [&'static str], tests: &str) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         // The processor waits for its mailboxes, so their driver may come last.
@@ -301,30 +347,23 @@ impl Plan<'_> {
             &["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko", "rpmsg_tty.ko"],
             &[DRIVER, MAILBOX],
         )?;
-        // QEMU maps no on-chip memory any more after the first interrupt, so that a wipe keeps a processor in the secure world for some
-        // ten seconds, after which the kernel would take it for lost.
-        script += "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
-             rproc-guest run rpmsg /images/firmware/echo.img\n\
-             rproc-guest run recovery /images/firmware/obey.img\n\
-             rproc-guest run terminal /images/firmware/tty.img\n\
-             rproc-guest run two /images/firmware/echo.img /images/firmware/starve-m0.img\n\
-             rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img";
+        script += tests;
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(files);
         Ok(Planned {
-            name: "rpmsg",
+            name,
             flash,
             extra,
-            suites: &["rpmsg", "recovery", "terminal", "two", "watchdog"],
+            suites,
             limit: minutes(14),
             board: true,
+            messages: true,
             tree: Tree { mailboxes: true, ..Tree::new(&V22) },
-            starts: 9,
+            starts: if suites.contains(&"two") { 9 } else { 4 },
         })
     }
 
-    /// Many lives under Linux's driver. Without mailboxes: the rings are laid and found all the same, and QEMU, which maps no memory of
-    /// the board any more after an interrupt, wipes it a thousand times faster.
+    /// Many lives under Linux's driver. Without mailboxes the rings are laid and found all the same.
     fn lives(&self) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
@@ -339,6 +378,7 @@ impl Plan<'_> {
             suites: &["lives"],
             limit: minutes(5),
             board: true,
+            messages: true,
             tree: TREE,
             starts: LIVES,
         })
@@ -377,6 +417,7 @@ impl Plan<'_> {
             suites: &["absent", "bus", "bus", "form"],
             limit: minutes(3),
             board: true,
+            messages: true,
             tree: Tree { more: ODD_LINKS, ..Tree::new(&V21) },
             starts: 2,
         })
@@ -399,6 +440,7 @@ impl Plan<'_> {
             suites: &["bus", "interop", "panic"],
             limit: minutes(3),
             board: true,
+            messages: true,
             tree: TREE,
             starts: 5,
         })
@@ -418,6 +460,7 @@ impl Plan<'_> {
             suites: &["interop"],
             limit: minutes(3),
             board: true,
+            messages: true,
             tree: TREE,
             starts: 0,
         })
