@@ -207,12 +207,12 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         let m33 = m33_again()?;
         log.take()?;
         m33.boot("good.img")?;
-        let line = log.wait_for(&[OLD_REQUEST, "loaded once more"], LIMIT)?;
         m33.wait_for_trace(&arguments.expect)?;
         // It would have gone by now.
         std::thread::sleep(2 * SHUTDOWN_LIMIT);
         m33.ensure_state("running")?;
         ensure!(!m33.trace()?.contains(RESTS), "it took the old request: {:?}", m33.trace()?);
+        let line = log.wait_for(&[OLD_REQUEST, "loaded once more"], LIMIT)?;
         stop(&m33)?;
         ensure_answered(&mut log)?;
         ensure_clocks(1)?;
