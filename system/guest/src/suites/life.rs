@@ -58,6 +58,8 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 const DETACH_LIMIT: Duration = Duration::from_millis(200);
 /// The kernel's waits are whole ticks and may begin late in one, so that they end this much early (at 250 Hz, Debian's).
 const TICK: Duration = Duration::from_millis(4);
+/// By how much Linux's ticks, in which it waits, may lag behind its clock in an emulated machine.
+const TICKS: Duration = Duration::from_millis(50);
 /// How long a recovery may take, in which the TEE wipes all of the processor's memory.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
 /// How long Linux is kept asleep.
@@ -187,22 +189,6 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         let line = log.wait_for(&[UNANSWERED], LIMIT)?;
         Ok(format!("after {took:?}; {line}"))
     });
-    report.test("notices-an-answer-that-comes-late", || {
-        let m33 = m33_again()?;
-        m33.boot("silent.img")?;
-        log.take()?;
-        // Behind Linux's back, so that another firmware takes the request long after the start that Linux knows.
-        let service = target.open()?;
-        service.stop(target.core())?;
-        service.load(target.core(), &fs::read(&arguments.image)?)?;
-        service.start(target.core())?;
-        drop(service);
-        let line = log.wait_for(&[OLD_REQUEST], LIMIT)?;
-        log.wait_for(&["remote processor m33 is now up"], RECOVERY_LIMIT)?;
-        stop(&m33)?;
-        ensure_clocks(1)?;
-        Ok(line)
-    });
     report.test("keeps-the-next-from-an-old-request", || {
         let m33 = m33_again()?;
         log.take()?;
@@ -220,6 +206,24 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         m33.wait_for_trace(&arguments.expect)?;
         stop(&m33)?;
         ensure_answered(&mut log)?;
+        Ok(line)
+    });
+    report.test("notices-an-answer-that-comes-late", || {
+        let m33 = m33_again()?;
+        m33.boot("silent.img")?;
+        stop(&m33)?;
+        m33.boot("silent.img")?;
+        log.take()?;
+        // Behind Linux's back, so that another firmware takes the request long after the start that Linux knows.
+        let service = target.open()?;
+        service.stop(target.core())?;
+        service.load(target.core(), &fs::read(&arguments.image)?)?;
+        service.start(target.core())?;
+        drop(service);
+        let line = log.wait_for(&[OLD_REQUEST], LIMIT)?;
+        log.wait_for(&["remote processor m33 is now up"], RECOVERY_LIMIT)?;
+        stop(&m33)?;
+        ensure_clocks(1)?;
         Ok(line)
     });
     report.test("leaves-the-silent", || {
