@@ -58,8 +58,6 @@ const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 const DETACH_LIMIT: Duration = Duration::from_millis(200);
 /// The kernel's waits are whole ticks and may begin late in one, so that they end this much early (at 250 Hz, Debian's).
 const TICK: Duration = Duration::from_millis(4);
-/// By how much Linux's ticks, in which it waits, may lag behind its clock in an emulated machine.
-const TICKS: Duration = Duration::from_millis(50);
 /// How long a recovery may take, in which the TEE wipes all of the processor's memory.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
 /// How long Linux is kept asleep.
