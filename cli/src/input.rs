@@ -169,7 +169,8 @@ fn check(path: &Path, kind: Kind) -> Result<(), Failure> {
         return Ok(());
     }
     Err(if what.is_dir() {
-        Failure::help(format!("{name} is a directory"), format!("give the {kind} in it"))
+        let own = if kind == Kind::Tree { "; that of a running Linux is /sys/firmware/fdt" } else { "" };
+        Failure::help(format!("{name} is a directory"), format!("give the {kind} in it{own}"))
     } else if what.is_fifo() {
         let help = format!("give a {kind}, or /dev/stdin if a pipe writes it");
         Failure::help(format!("{name} is a FIFO, which is not read"), help)
