@@ -33,7 +33,7 @@ pub struct Arguments {
 const CLOCKS: [(&str, u32); 2] = [("rproc-m33", 2), ("rproc-m33-bus", 1)];
 const CLOCK_DEBUG: &str = "/sys/kernel/debug/clk";
 /// What Linux's core and the driver say of what the tests cause.
-const MEANT: [&str; 13] = [
+const MEANT: [&str; 14] = [
     "taint",
     "does not answer",
     "the firmware is refused",
@@ -47,6 +47,7 @@ const MEANT: [&str; 13] = [
     "suspend debug: Waiting",
     "PM: suspend debug",
     "Failed to load",
+    "power-domains: default may be switched off",
 ];
 /// How long the firmware may take to come to rest, as the driver has it.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
@@ -90,8 +91,10 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         Ok(format!("after {took:?}"))
     });
     report.test("outlives-the-driver", || {
+        log.take()?;
         remove()?;
         ensure_clocks(1)?;
+        log.wait_for(&["power-domains: default may be switched off now"], LIMIT)?;
         insert(&arguments.module)?;
         Processor::find("m33")?.ensure_state("detached")?;
         attach("the host detaches")

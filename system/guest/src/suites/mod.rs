@@ -176,7 +176,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Absent(arguments) => form::run_absent(arguments, &mut report),
         Suite::Form(arguments) => form::run(arguments, &mut report),
         Suite::Commands(arguments) => commands::run(arguments, &mut report),
-        Suite::Domains(arguments) => domains::run(arguments, target, &mut report),
+        Suite::Domains(arguments) => domains::run(arguments, &mut report),
         Suite::Life(arguments) => life::run(arguments, target, &mut report),
         Suite::Rpmsg(arguments) => rpmsg::run(arguments, &mut report),
         Suite::Watchdog(arguments) => watchdog::run(arguments, &mut report),
