@@ -290,6 +290,7 @@ fn boot(
             error,
             "name one that it has, with --core or --with; `rproc board list` has those of every board",
         ),
+        SystemError::Twice { .. } => Failure::help(error, "leave out one of its --core and --with"),
         _ => anyhow::Error::new(error).into(),
     })?;
     // Only now is it known that the board has these processors.
