@@ -250,21 +250,23 @@ impl Plan<'_> {
         })
     }
 
-    /// Linux's own driver on the service.
+    /// Linux's own driver on the service, installed as a Debian package.
     fn driver(&self) -> Result<Planned> {
+        let module = DRIVER.trim_end_matches(".ko");
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let script = format!(
-            "rproc-guest run driver /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img\n\
-             rproc-guest run commands /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img"
+            "rproc-guest run driver {module} /images/firmware/echo.img /images/firmware/foreign.img\n\
+             rproc-guest run commands {module} /images/firmware/echo.img /images/firmware/foreign.img\n\
+             rproc-guest run modprobe"
         );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
-        extra.files.push(self.driver_file()?);
+        extra.package = Some(self.builder.driver_package()?);
         Ok(Planned {
             name: "driver",
             flash,
             extra,
-            suites: &["driver", "commands"],
+            suites: &["driver", "commands", "modprobe"],
             limit: minutes(6),
             board: true,
             messages: true,

@@ -16,6 +16,7 @@ mod life;
 mod linux_memory;
 mod lives;
 mod logins;
+mod modprobe;
 mod panic;
 mod performance;
 mod recovery;
@@ -94,6 +95,8 @@ pub enum Suite {
     Commands(commands::Arguments),
     /// Linux's remoteproc driver: attachment, clocks, power domains, sleep, what firmware does not answer, failed recoveries
     Life(life::Arguments),
+    /// Linux's driver as kmod finds and loads it
+    Modprobe,
     /// Power domains of a processor, under Linux's driver
     Domains(domains::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
@@ -149,6 +152,7 @@ impl Suite {
             Self::Form(_) => "form",
             Self::Commands(_) => "commands",
             Self::Life(_) => "life",
+            Self::Modprobe => "modprobe",
             Self::Domains(_) => "domains",
             Self::Rpmsg(_) => "rpmsg",
             Self::Unload(_) => "unload",
@@ -182,6 +186,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Commands(arguments) => commands::run(arguments, &mut report),
         Suite::Domains(arguments) => domains::run(arguments, &mut report),
         Suite::Life(arguments) => life::run(arguments, target, &mut report),
+        Suite::Modprobe => modprobe::run(&mut report),
         Suite::Rpmsg(arguments) => rpmsg::run(arguments, &mut report),
         Suite::Unload(arguments) => unload::run(arguments, &mut report),
         Suite::Watchdog(arguments) => watchdog::run(arguments, &mut report),
