@@ -250,21 +250,23 @@ impl Plan<'_> {
         })
     }
 
-    /// Linux's own driver on the service.
+    /// Linux's own driver on the service, installed as a Debian package.
     fn driver(&self) -> Result<Planned> {
+        let module = DRIVER.trim_end_matches(".ko");
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let script = format!(
-            "rproc-guest run driver /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img\n\
-             rproc-guest run commands /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img"
+            "rproc-guest run driver {module} /images/firmware/echo.img /images/firmware/foreign.img\n\
+             rproc-guest run commands {module} /images/firmware/echo.img /images/firmware/foreign.img\n\
+             rproc-guest run modprobe"
         );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
-        extra.files.push(self.driver_file()?);
+        extra.package = Some(self.builder.driver_package()?);
         Ok(Planned {
             name: "driver",
             flash,
             extra,
-            suites: &["driver", "commands"],
+            suites: &["driver", "commands", "modprobe"],
             limit: minutes(6),
             board: true,
             messages: true,
@@ -314,7 +316,7 @@ impl Plan<'_> {
     fn rpmsg(&self) -> Result<Planned> {
         self.talk(
             "rpmsg",
-            &["rpmsg", "recovery", "terminal", "two", "watchdog"],
+            &["rpmsg", "recovery", "terminal", "two", "watchdog", "unload"],
             "rproc-guest run rpmsg --by messages /images/firmware/echo.img\n\
              rproc-guest run recovery /images/firmware/obey.img\n\
              rproc-guest run terminal /images/firmware/tty.img\n\
@@ -328,7 +330,7 @@ impl Plan<'_> {
     fn pin(&self) -> Result<Planned> {
         let pin = self.talk(
             "pin",
-            &["rpmsg", "watchdog"],
+            &["rpmsg", "watchdog", "unload"],
             "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
              rproc-guest run rpmsg --by pin /images/firmware/echo.img\n\
              rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img",
@@ -346,6 +348,9 @@ impl Plan<'_> {
             &[DRIVER, MAILBOX],
         )?;
         script += tests;
+        script += &format!(
+            "\nrproc-guest run unload /modules/{DRIVER} /modules/{MAILBOX} /images/firmware/echo.img"
+        );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(files);
         Ok(Planned {
