@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Formatter};
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -26,6 +26,17 @@ pub enum Kind {
     Key,
     /// A device tree blob.
     Tree,
+}
+
+impl Kind {
+    /// Where such a file comes from.
+    fn source(self) -> &'static str {
+        match self {
+            Self::Firmware => "give the ELF file that the linker wrote, or an image that `rproc sign` wrote",
+            Self::Key => "make a key with `rproc keys new FILE`",
+            Self::Tree => "compile one with dtc; that of a running Linux is /sys/firmware/fdt",
+        }
+    }
 }
 
 impl Display for Kind {
@@ -163,13 +174,21 @@ fn check(path: &Path, kind: Kind) -> Result<(), Failure> {
             format!("give the name of a {kind}, or /dev/stdin if a pipe writes it; ./- is a file"),
         ));
     }
-    let what = std::fs::metadata(path).with_context(|| format!("cannot read {name}"))?.file_type();
+    let what = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) => {
+            let help = (error.kind() == ErrorKind::NotFound).then(|| kind.source().to_owned());
+            let error = anyhow::Error::new(error).context(format!("cannot read {name}"));
+            return Err(Failure::Trouble { error, help });
+        }
+    };
     // A pipe that has a descriptor and no name is open at its other end, or was.
     if what.is_file() || (what.is_fifo() && std::fs::canonicalize(path).is_err()) {
         return Ok(());
     }
     Err(if what.is_dir() {
-        Failure::help(format!("{name} is a directory"), format!("give the {kind} in it"))
+        let own = if kind == Kind::Tree { "; that of a running Linux is /sys/firmware/fdt" } else { "" };
+        Failure::help(format!("{name} is a directory"), format!("give the {kind} in it{own}"))
     } else if what.is_fifo() {
         let help = format!("give a {kind}, or /dev/stdin if a pipe writes it");
         Failure::help(format!("{name} is a FIFO, which is not read"), help)

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use common::Folder;
@@ -173,6 +173,20 @@ fn a_pipe_can_be_read_and_a_closed_one_written() {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     cat.wait().unwrap();
+
+    // A key is read once, whatever it is for.
+    for arguments in ["keys fingerprint /dev/stdin", "run --key /dev/stdin --with m0 --timeout 1ms"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_rproc"))
+            .args(arguments.split_whitespace())
+            .stdin({
+                let (reader, mut writer) = std::io::pipe().unwrap();
+                writer.write_all(&folder.read("p256.pem")).unwrap();
+                reader
+            })
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    }
 
     let mut child = Command::new(env!("CARGO_BIN_EXE_rproc"))
         .args(["inspect", "app.signed", "--json"])

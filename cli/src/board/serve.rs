@@ -124,7 +124,11 @@ impl Journal {
             Some(path) if path == Path::new("-") => Reader::Output,
             Some(path) => {
                 let name = path.display().to_string();
-                let file = File::create(path).with_context(|| format!("cannot write {name}"))?;
+                let file = File::create(path).map_err(|error| {
+                    let error = anyhow::Error::new(error).context(format!("cannot write {name}"));
+                    let help = "give --log a name in a folder that takes files, or - for the standard output";
+                    Failure::Trouble { error, help: Some(help.to_owned()) }
+                })?;
                 Reader::Log { name, file }
             }
         };

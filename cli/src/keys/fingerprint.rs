@@ -7,7 +7,7 @@ use rproc_image::{Header, MAGIC, Metadata};
 
 use crate::failure::{Failure, Refused};
 use crate::input::{Input, Kind};
-use crate::keys::public_of;
+use crate::keys::KeyFile;
 use crate::output;
 use crate::text::hex;
 
@@ -26,7 +26,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         let fingerprint = claimed(&input)?;
         return output::print(&format!("{}  claimed by {path}, not verified\n", hex(&fingerprint)));
     }
-    let key = public_of(&arguments.file, &input.read_key()?)?;
+    let key = KeyFile::of(input)?.public()?;
     output::print(&format!("{}  {} key in {path}\n", hex(&key.fingerprint()), key.kind()))
 }
 

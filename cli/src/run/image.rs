@@ -13,7 +13,7 @@ use super::event::{RunEvent, hex};
 use super::samples::{self, Sample};
 use crate::failure::{Failure, Refused};
 use crate::input::{Input, Kind};
-use crate::keys::{read_private, read_public};
+use crate::keys::KeyFile;
 use crate::sign::refusal::{self, Purpose};
 use crate::sign::{self, Binding, Survey, TargetName, Wishes};
 
@@ -47,7 +47,7 @@ pub struct Wanted<'a> {
 }
 
 /// Reads the file; an ELF file for the TEE is signed for the board's SoC and the processor, with the key or the development key.
-pub fn prepare(wanted: &Wanted<'_>, key: Option<&Path>, board: &Board) -> Result<Prepared, Failure> {
+pub fn prepare(wanted: &Wanted<'_>, key: Option<&KeyFile>, board: &Board) -> Result<Prepared, Failure> {
     let soc = board.description.soc;
     let (name, content, echoes) = match wanted.file {
         None => {
@@ -66,16 +66,14 @@ pub fn prepare(wanted: &Wanted<'_>, key: Option<&Path>, board: &Board) -> Result
     }
     if !content.starts_with(&ELF_MAGIC) || wanted.by_linux {
         let trusted = match key {
-            Some(path) => read_public(path)?.0,
+            Some(file) => file.public()?,
             None => development_key().map_err(anyhow::Error::new)?.public_key(),
         };
         return Ok(Prepared { container: content, trusted, signed: None, echoes });
     }
     let own = key.is_some();
     let key = match key {
-        Some(path) => {
-            read_private(path).map_err(|failure| failure.context("an ELF file is signed in memory"))?.0
-        }
+        Some(file) => file.private().map_err(|failure| failure.context("an ELF file is signed in memory"))?,
         None => development_key().map_err(anyhow::Error::new)?,
     };
     let signed =

@@ -27,6 +27,7 @@ pub use event::Outcome;
 use crate::failure::Failure;
 use crate::input::Identity;
 use crate::interrupt::Interrupt;
+use crate::keys::KeyFile;
 use crate::output::OutputFile;
 use crate::sign::Number;
 use coredumps::Coredumps;
@@ -263,9 +264,10 @@ fn boot(
     if wanted.len() > 1 {
         sink.name_cores();
     }
+    let key = arguments.key.as_deref().map(KeyFile::read).transpose()?;
     let mut images: Vec<Prepared> = Vec::new();
     for one in &wanted {
-        images.push(image::prepare(one, arguments.key.as_deref(), board)?);
+        images.push(image::prepare(one, key.as_ref(), board)?);
     }
     let policy = match arguments.policy {
         None | Some(PolicyName::Compatible) => Policy::Compatible,
@@ -290,6 +292,7 @@ fn boot(
             error,
             "name one that it has, with --core or --with; `rproc board list` has those of every board",
         ),
+        SystemError::Twice { .. } => Failure::help(error, "leave out one of its --core and --with"),
         _ => anyhow::Error::new(error).into(),
     })?;
     // Only now is it known that the board has these processors.

@@ -20,7 +20,7 @@ pub use survey::{Survey, check_unsigned};
 
 use crate::failure::{Failure, Refused};
 use crate::input::{Input, Kind};
-use crate::keys::{is_development_key, read_private};
+use crate::keys::{KeyFile, is_development_key};
 use crate::limits;
 use crate::load_plan::LoadPlan;
 use crate::output::{self, OutputFile};
@@ -78,8 +78,9 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
         .iter()
         .map(|path| Input::open(path, Kind::Firmware))
         .collect::<Result<Vec<_>, _>>()?;
-    let (mut key, key_identity) = read_private(&arguments.key)?;
-    let identities: Vec<_> = inputs.iter().map(Input::identity).chain([key_identity]).collect();
+    let key_file = KeyFile::read(&arguments.key)?;
+    let mut key = key_file.private()?;
+    let identities: Vec<_> = inputs.iter().map(Input::identity).chain([key_file.identity()]).collect();
     let output = OutputFile::new(&arguments.output, &identities)?;
     let contents = inputs.into_iter().map(Input::read_all).collect::<Result<Vec<_>, _>>()?;
 

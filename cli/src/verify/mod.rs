@@ -36,7 +36,7 @@ use rproc_keys::PublicKey;
 
 use crate::failure::Failure;
 use crate::input::{Input, Kind};
-use crate::keys::{is_development_key, read_public};
+use crate::keys::{KeyFile, is_development_key};
 use crate::load_plan::{LoadPlan, needs_boot_address};
 use crate::output;
 use authenticate::MetadataCopy;
@@ -58,7 +58,7 @@ pub struct Arguments {
 
 /// Verifies and reports.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (key, _) = read_public(&arguments.key)?;
+    let key = KeyFile::read(&arguments.key)?.public()?;
     let input = Input::open(&arguments.file, Kind::Firmware)?;
     let result = verify(&input, &key);
     if arguments.json {

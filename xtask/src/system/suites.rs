@@ -316,7 +316,7 @@ impl Plan<'_> {
     fn rpmsg(&self) -> Result<Planned> {
         self.talk(
             "rpmsg",
-            &["rpmsg", "recovery", "terminal", "two", "watchdog"],
+            &["rpmsg", "recovery", "terminal", "two", "watchdog", "unload"],
             "rproc-guest run rpmsg --by messages /images/firmware/echo.img\n\
              rproc-guest run recovery /images/firmware/obey.img\n\
              rproc-guest run terminal /images/firmware/tty.img\n\
@@ -330,7 +330,7 @@ impl Plan<'_> {
     fn pin(&self) -> Result<Planned> {
         let pin = self.talk(
             "pin",
-            &["rpmsg", "watchdog"],
+            &["rpmsg", "watchdog", "unload"],
             "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
              rproc-guest run rpmsg --by pin /images/firmware/echo.img\n\
              rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img",
@@ -348,6 +348,9 @@ impl Plan<'_> {
             &[DRIVER, MAILBOX],
         )?;
         script += tests;
+        script += &format!(
+            "\nrproc-guest run unload /modules/{DRIVER} /modules/{MAILBOX} /images/firmware/echo.img"
+        );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(files);
         Ok(Planned {

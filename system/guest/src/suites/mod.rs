@@ -26,6 +26,7 @@ mod states;
 mod statistics;
 mod terminal;
 mod two;
+mod unload;
 mod verdict;
 mod watchdog;
 
@@ -100,6 +101,8 @@ pub enum Suite {
     Domains(domains::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
     Rpmsg(rpmsg::Arguments),
+    /// Linux's driver and that of its mailboxes, removed and inserted again
+    Unload(unload::Arguments),
     /// The watchdog's interrupt, as Linux's driver takes it
     Watchdog(watchdog::Arguments),
     /// Firmware that faults in the middle of a talk, under Linux's driver
@@ -152,6 +155,7 @@ impl Suite {
             Self::Modprobe => "modprobe",
             Self::Domains(_) => "domains",
             Self::Rpmsg(_) => "rpmsg",
+            Self::Unload(_) => "unload",
             Self::Watchdog(_) => "watchdog",
             Self::Recovery { .. } => "recovery",
             Self::Terminal { .. } => "terminal",
@@ -184,6 +188,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Life(arguments) => life::run(arguments, target, &mut report),
         Suite::Modprobe => modprobe::run(&mut report),
         Suite::Rpmsg(arguments) => rpmsg::run(arguments, &mut report),
+        Suite::Unload(arguments) => unload::run(arguments, &mut report),
         Suite::Watchdog(arguments) => watchdog::run(arguments, &mut report),
         Suite::Recovery { image } => recovery::run(image, &mut report),
         Suite::Terminal { image } => terminal::run(image, &mut report),
