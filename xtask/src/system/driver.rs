@@ -86,7 +86,7 @@ impl Builder<'_> {
 }
 
 /// Where the kernel's build puts modules that are not its own, which `modprobe` prefers.
-fn updates(release: &str) -> String {
+pub fn updates(release: &str) -> String {
     format!("usr/lib/modules/{release}/updates")
 }
 

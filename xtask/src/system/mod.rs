@@ -1,6 +1,7 @@
 //! `cargo xtask system`: the same software on real TF-A, OP-TEE and Linux under QEMU, with the virtual board beside it.
 
 mod build;
+mod by_hand;
 mod cache;
 mod checks;
 mod code;

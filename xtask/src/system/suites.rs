@@ -15,7 +15,8 @@ pub const PLAIN: CoreSettings = CoreSettings { name: "plain", crypto_extensions:
 /// With Arm's crypto extensions.
 pub const EXTENSIONS: CoreSettings = CoreSettings { name: "extensions", crypto_extensions: true };
 
-const EARLY: TaSettings = TaSettings { name: "early", enumeration: "always", policy: "strict", features: "" };
+pub(super) const EARLY: TaSettings =
+    TaSettings { name: "early", enumeration: "always", policy: "strict", features: "" };
 const SUPPLICANT: TaSettings =
     TaSettings { name: "supplicant", enumeration: "supplicant", policy: "strict", features: "" };
 const FILE: TaSettings = TaSettings {
@@ -38,8 +39,20 @@ const LIVES: usize = 200;
 const TREE: Tree = Tree::new(&THREAD);
 
 /// The boots with tests, in order.
-const TESTS: [&str; 11] =
-    ["bare", "early", "driver", "life", "domains", "rpmsg", "pin", "lives", "supplicant", "file", "upstream"];
+const TESTS: [&str; 12] = [
+    "bare",
+    "early",
+    "driver",
+    "life",
+    "domains",
+    "rpmsg",
+    "pin",
+    "by-hand",
+    "lives",
+    "supplicant",
+    "file",
+    "upstream",
+];
 
 /// A pairing of a TA with a platform service, to measure LOAD.
 struct Measurement {
@@ -117,25 +130,6 @@ pub struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// The boot for a person: our TA early, everything at hand.
-    pub fn shell(&self) -> Result<Planned> {
-        let ta = self.builder.ta(&EARLY)?;
-        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, "rproc tee list")?;
-        extra.shell = true;
-        Ok(Planned {
-            name: "shell",
-            flash,
-            extra,
-            suites: &[],
-            limit: Duration::MAX,
-            board: true,
-            messages: true,
-            tree: TREE,
-            starts: 0,
-        })
-    }
-
     /// The signed files of our TA, as a product has it, and of upstream's.
     pub fn ta_files(&self) -> Result<[(&'static str, PathBuf); 2]> {
         let ours = self.builder.ta(&EARLY)?.file;
@@ -152,6 +146,7 @@ impl Plan<'_> {
             "domains" => self.domains(),
             "rpmsg" => self.rpmsg(),
             "pin" => self.pin(),
+            "by-hand" => self.by_hand(),
             "lives" => self.lives(),
             "supplicant" => self.supplicant(),
             "file" => self.file(),
@@ -469,7 +464,13 @@ impl Plan<'_> {
         })
     }
 
-    fn flash(&self, name: &str, features: &str, core: &CoreSettings, early: Option<&Ta>) -> Result<PathBuf> {
+    pub(super) fn flash(
+        &self,
+        name: &str,
+        features: &str,
+        core: &CoreSettings,
+        early: Option<&Ta>,
+    ) -> Result<PathBuf> {
         let pta = self.builder.pta(core, features)?;
         self.builder.flash(name, core, Some(&pta), early)
     }
@@ -480,7 +481,12 @@ impl Plan<'_> {
     }
 
     /// Our two programs, folders of images, and a file TA.
-    fn extra(&self, folders: &[(&str, &PathBuf)], ta: Option<&PathBuf>, script: &str) -> Result<Extra> {
+    pub(super) fn extra(
+        &self,
+        folders: &[(&str, &PathBuf)],
+        ta: Option<&PathBuf>,
+        script: &str,
+    ) -> Result<Extra> {
         let mut files = Vec::new();
         for program in ["rproc", "rproc-guest"] {
             files.push((format!("usr/bin/{program}"), self.builder.guest_program(program)?));
@@ -498,6 +504,6 @@ impl Plan<'_> {
     }
 }
 
-const fn minutes(count: u64) -> Duration {
+pub(super) const fn minutes(count: u64) -> Duration {
     Duration::from_secs(60 * count)
 }

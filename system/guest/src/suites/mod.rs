@@ -2,6 +2,7 @@
 
 mod boot;
 mod bus;
+mod by_hand;
 mod channel;
 mod commands;
 mod cycles;
@@ -101,6 +102,8 @@ pub enum Suite {
     Domains(domains::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
     Rpmsg(rpmsg::Arguments),
+    /// A script of Linux's own commands and files
+    ByHand(by_hand::Arguments),
     /// Linux's driver and that of its mailboxes, removed and inserted again
     Unload(unload::Arguments),
     /// The watchdog's interrupt, as Linux's driver takes it
@@ -155,6 +158,7 @@ impl Suite {
             Self::Modprobe => "modprobe",
             Self::Domains(_) => "domains",
             Self::Rpmsg(_) => "rpmsg",
+            Self::ByHand(_) => "by-hand",
             Self::Unload(_) => "unload",
             Self::Watchdog(_) => "watchdog",
             Self::Recovery { .. } => "recovery",
@@ -188,6 +192,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Life(arguments) => life::run(arguments, target, &mut report),
         Suite::Modprobe => modprobe::run(&mut report),
         Suite::Rpmsg(arguments) => rpmsg::run(arguments, &mut report),
+        Suite::ByHand(arguments) => by_hand::run(arguments, &mut report),
         Suite::Unload(arguments) => unload::run(arguments, &mut report),
         Suite::Watchdog(arguments) => watchdog::run(arguments, &mut report),
         Suite::Recovery { image } => recovery::run(image, &mut report),
