@@ -102,7 +102,14 @@ const PROCESSORS: [Processor; 2] = [
 			clocks = <&m33_clock>, <&m33_bus_clock>, <&m33_clock>; st,auto-boot;"#,
         domains: r#"power-domains = <&m33_default>, <&m33_sleep>; power-domain-names = "default", "sleep";"#,
     },
-    Processor { name: "m0", id: 2, address: "200c0000", properties: "", mailboxes: "", domains: "" },
+    Processor {
+        name: "m0",
+        id: 2,
+        address: "200c0000",
+        properties: "",
+        mailboxes: "interrupt-parent = <&ipcc1>; interrupts = <0 7 4>;",
+        domains: "",
+    },
 ];
 
 /// The DDR of the STM32MP257F-EV1 from the first of the M33's carve-outs to the end of OP-TEE's, behind which Linux's memory begins; in
@@ -219,7 +226,7 @@ pub const ODD_LINKS: &str = r#"
 pub struct Tree {
     /// How it describes the service and the processors.
     pub form: &'static Form,
-    /// Whether the M33 has its mailboxes, clocks and its watchdog's interrupt, without which it then does not go.
+    /// Whether the M33 has its mailboxes and clocks, and each its watchdog's interrupt, without which it then does not go.
     pub mailboxes: bool,
     /// Whether the M33 has power domains. Linux makes them only while one of its processors runs (see [`PSCI`]).
     pub domains: bool,

@@ -51,6 +51,9 @@ pub const DUMP_LIMIT: Duration = Duration::from_secs(60);
 const MEANT: [&str; 4] = ["taint", CRASH_IS_MEANT[0], CRASH_IS_MEANT[1], CRASH_IS_MEANT[2]];
 /// Those of a crash alone.
 pub const CRASH_IS_MEANT: [&str; 3] = ["crash detected in ", "handling crash", "recovering "];
+/// What the driver says where firmware does not take its request to shut down, and where the next one does.
+pub const UNANSWERED: &str = "does not answer the request to shut down";
+pub const OLD_REQUEST: &str = "took the request to shut down that firmware before it had left";
 
 /// Runs the suite.
 pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
-use super::driver::{DEBUG, FIRMWARE, LIMIT, Processor, insert, offer, remove};
+use super::driver::{DEBUG, FIRMWARE, LIMIT, OLD_REQUEST, Processor, UNANSWERED, insert, offer, remove};
 use crate::firmware::Firmware;
 use crate::kernel_log::KernelLog;
 use crate::report::Report;
@@ -33,7 +33,8 @@ pub struct Arguments {
 const CLOCKS: [(&str, u32); 2] = [("rproc-m33", 2), ("rproc-m33-bus", 1)];
 const CLOCK_DEBUG: &str = "/sys/kernel/debug/clk";
 /// What Linux's core and the driver say of what the tests cause.
-const MEANT: [&str; 14] = [
+const MEANT: [&str; 15] = [
+    OLD_REQUEST,
     "taint",
     "does not answer",
     "the firmware is refused",
@@ -183,20 +184,19 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         let took = stop(&m33)?;
         ensure!(took + TICK >= SHUTDOWN_LIMIT, "it took {took:?}");
         ensure_clocks(1)?;
-        let line = log.wait_for(&["does not answer the request to shut down"], LIMIT)?;
+        let line = log.wait_for(&[UNANSWERED], LIMIT)?;
         Ok(format!("after {took:?}; {line}"))
     });
     report.test("keeps-the-next-from-an-old-request", || {
         let m33 = m33_again()?;
         log.take()?;
         m33.boot("good.img")?;
-        let line =
-            log.wait_for(&["took the request to shut down that firmware before it had left"], LIMIT)?;
         m33.wait_for_trace(&arguments.expect)?;
         // It would have gone by now.
         std::thread::sleep(2 * SHUTDOWN_LIMIT);
         m33.ensure_state("running")?;
         ensure!(!m33.trace()?.contains(RESTS), "it took the old request: {:?}", m33.trace()?);
+        let line = log.wait_for(&[OLD_REQUEST, "loaded once more"], LIMIT)?;
         stop(&m33)?;
         ensure_answered(&mut log)?;
         ensure_clocks(1)?;
@@ -204,6 +204,24 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         m33.wait_for_trace(&arguments.expect)?;
         stop(&m33)?;
         ensure_answered(&mut log)?;
+        Ok(line)
+    });
+    report.test("notices-an-answer-that-comes-late", || {
+        let m33 = m33_again()?;
+        m33.boot("silent.img")?;
+        stop(&m33)?;
+        m33.boot("silent.img")?;
+        log.take()?;
+        // Behind Linux's back, so that another firmware takes the request long after the start that Linux knows.
+        let service = target.open()?;
+        service.stop(target.core())?;
+        service.load(target.core(), &fs::read(&arguments.image)?)?;
+        service.start(target.core())?;
+        drop(service);
+        let line = log.wait_for(&[OLD_REQUEST], LIMIT)?;
+        log.wait_for(&["remote processor m33 is now up"], RECOVERY_LIMIT)?;
+        stop(&m33)?;
+        ensure_clocks(1)?;
         Ok(line)
     });
     report.test("leaves-the-silent", || {

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 
 use super::channel::{Channel, LARGEST, wait_for};
 use super::driver::{CRASH_IS_MEANT, DUMP_LIMIT, Processor, offer};
 use super::rpmsg::message;
+use super::watchdog::{stop, wait_for_more};
 use crate::firmware::Firmware;
+use crate::interrupts;
 use crate::kernel_log::KernelLog;
 use crate::memory;
 use crate::report::Report;
@@ -20,11 +21,11 @@ const CHANNEL: &str = "rproc-echo";
 /// The trace buffer of the Cortex-M0+'s firmware (firmware/runtime/stm32mp25-m0.ld), which tells of it in no resource table.
 const TRACE: u64 = 0x200c_4000;
 const TRACE_SIZE: usize = 0x100;
-/// Its first and its last words, half a second apart. Its watchdog resets it a tenth of a second later.
+/// Its first words. Half a second later it feeds its watchdog no longer.
 const FIRST_WORDS: &str = "starve: the watchdog runs";
-const LAST_WORDS: &str = "starve: the watchdog is no longer fed";
-/// Until the watchdog has bitten.
-const BITE: Duration = Duration::from_millis(500);
+/// What the kernel logs of its crash, and of every start.
+const CRASHED: &str = "crash detected in m0";
+const STARTED: &str = "remote processor m0 is now up";
 
 /// Runs the suite.
 pub fn run(echo: &Path, starve: &Path, report: &mut Report) -> Result<()> {
@@ -38,42 +39,43 @@ pub fn run(echo: &Path, starve: &Path, report: &mut Report) -> Result<()> {
     report.test("both-run", || {
         let echoed = while_echoing(&mut channel, || {
             m0.boot("starve.img")?;
+            m0.ensure_state("running")?;
             wait_for_trace(FIRST_WORDS)
         })?;
         m33.ensure_state("running")?;
-        m0.ensure_state("running")?;
         m33.wait_for_trace("echo: ready")?;
         Ok(format!("m0 says {FIRST_WORDS:?}, m33 echoed {echoed} messages meanwhile"))
     });
     report.test("m0-crashes", || {
+        let before = [interrupts::taken("m0")?, interrupts::taken("m33")?];
+        let starts = log.count(STARTED)?;
         let echoed = while_echoing(&mut channel, || {
-            wait_for_trace(LAST_WORDS)?;
-            thread::sleep(BITE);
-            log.ensure_quiet(&[])?;
-            m0.crash()?;
-            log.wait_for(&["remote processor m0 is now up"], DUMP_LIMIT)?;
+            log.wait_for(&[CRASHED, "watchdog"], DUMP_LIMIT)?;
+            wait_for_more(&mut log, STARTED, starts)?;
             wait_for_trace(FIRST_WORDS)
         })?;
-        m0.ensure_state("running")?;
         m33.ensure_state("running")?;
-        Ok(format!("m0 starved and was recovered, m33 echoed {echoed} messages meanwhile"))
+        ensure!(interrupts::taken("m0")? > before[0], "it crashed without an interrupt");
+        ensure!(interrupts::taken("m33")? == before[1], "an interrupt of the other's watchdog");
+        Ok(format!(
+            "m0 starved, by its own interrupt, and was recovered; m33 echoed {echoed} messages meanwhile"
+        ))
     });
     report.test("m0-stops", || {
-        let echoed = while_echoing(&mut channel, || m0.set("state", "stop"))?;
-        m0.ensure_state("offline")?;
+        let echoed = while_echoing(&mut channel, || stop(&m0))?;
         m33.ensure_state("running")?;
         let wiped = of_m0.ensure_wiped()?;
         Ok(format!("{wiped} bytes of m0 are zero, m33 echoed {echoed} messages meanwhile"))
     });
     drop(channel);
     report.test("m33-stops", || {
+        let crashes = log.count(CRASHED)?;
         m0.boot("starve.img")?;
         m33.set("state", "stop")?;
         m33.ensure_state("offline")?;
-        m0.ensure_state("running")?;
-        wait_for_trace(LAST_WORDS)?;
-        m0.set("state", "stop")?;
-        Ok("m0 said all that it had to say")
+        wait_for_more(&mut log, CRASHED, crashes)?;
+        stop(&m0)?;
+        Ok("m0 ran until its watchdog bit")
     });
     report.test("no-warning", || log.ensure_quiet(&CRASH_IS_MEANT));
     Ok(())

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
-use super::driver::{CRASH_IS_MEANT, Processor, offer, take_dump};
+use super::driver::{CRASH_IS_MEANT, Processor, UNANSWERED, offer, take_dump};
 use crate::interrupts;
 use crate::kernel_log::KernelLog;
 use crate::report::Report;
@@ -67,13 +67,7 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         Ok("crashed and recovered once more")
     });
     report.test("stops", || {
-        // While it recovers there is nothing to stop.
-        let begin = Instant::now();
-        while let Err(error) = m33.set("state", "stop") {
-            ensure!(begin.elapsed() < LIMIT, "it does not stop: {error:#}");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        m33.ensure_state("offline")?;
+        stop(&m33)?;
         Ok("offline")
     });
     report.test("one-interrupt-a-bite", || {
@@ -83,13 +77,23 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         Ok(format!("{taken} interrupts for {crashes} crashes"))
     });
     // This firmware answers no request to shut down.
-    let meant = [&CRASH_IS_MEANT[..], &["does not answer the request to shut down"]].concat();
+    let meant = [&CRASH_IS_MEANT[..], &[UNANSWERED]].concat();
     report.test("no-warning", || log.ensure_quiet(&meant));
     Ok(())
 }
 
+/// Stops a processor that may be just recovering: then there is nothing to stop.
+pub fn stop(processor: &Processor) -> Result<()> {
+    let begin = Instant::now();
+    while let Err(error) = processor.set("state", "stop") {
+        ensure!(begin.elapsed() < LIMIT, "it does not stop: {error:#}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    processor.ensure_state("offline")
+}
+
 /// Waits until the kernel has logged this more than so many times.
-fn wait_for_more(log: &mut KernelLog, text: &str, times: u64) -> Result<()> {
+pub fn wait_for_more(log: &mut KernelLog, text: &str, times: u64) -> Result<()> {
     let begin = Instant::now();
     while log.count(text)? <= times {
         ensure!(begin.elapsed() < LIMIT, "the kernel logged {text:?} {times} times within {LIMIT:?}");
