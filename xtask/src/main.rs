@@ -19,13 +19,14 @@ usage: cargo xtask <chore>
       machine the one that built the stored files is taken, else the first. Bytes are compared only when the compilers are those
       that built the stored files; otherwise --check builds, says so, and succeeds.
 
-  system [--shell] [--only BOOT] [--cycles N] [--linux VERSION] [--update] [--record]
+  system [--shell] [--only BOOT] [--cycles N] [--linux VERSION]
+         [--pin PACKAGE=VERSION] [--update] [--record]
       builds TF-A, OP-TEE and the guest from Debian's packages, boots them under QEMU with the virtual board beside, and runs the
       system tests. --shell leaves you in the booted Linux with rproc on the path. --only runs one boot; --cycles (1000) is how
-      often firmware is loaded, started, stopped and released; --linux takes this kernel version instead of the newest;
-      --update asks Debian for versions again; --record writes docs/system-results.md, of all boots.
+      often firmware is loaded, started, stopped and released; --linux takes this kernel version instead of the newest,
+      --pin another version of another package that it prints; --update asks Debian for versions again; --record writes docs/system-results.md, of all boots.
 
-  driver [--linux VERSION] [--update]
+  driver [--linux VERSION] [--pin PACKAGE=VERSION] [--update]
       builds Linux's driver (normal/linux) as a module for the kernel that `system` boots, with the kernel's clippy.";
 
 fn main() -> ExitCode {

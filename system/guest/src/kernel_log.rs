@@ -43,11 +43,15 @@ impl Record {
 }
 
 impl KernelLog {
+    /// Begins with the oldest line that the kernel has kept.
+    pub fn from_start() -> Result<Self> {
+        let device = File::options().read(true).custom_flags(NONBLOCKING).open(DEVICE);
+        Ok(Self { device: device.with_context(|| format!("cannot open {DEVICE}"))?, records: Vec::new() })
+    }
+
     /// Begins after what has been logged already.
     pub fn from_now() -> Result<Self> {
-        let device = File::options().read(true).custom_flags(NONBLOCKING).open(DEVICE);
-        let mut log =
-            Self { device: device.with_context(|| format!("cannot open {DEVICE}"))?, records: Vec::new() };
+        let mut log = Self::from_start()?;
         log.read()?;
         log.records.clear();
         Ok(log)

@@ -8,14 +8,16 @@ mod driver;
 mod host;
 mod images;
 mod kernel_build;
+mod lockdep;
 mod machine;
 mod packages;
 mod report;
 mod rootfs;
 mod suites;
 mod tree;
+mod versions;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -24,9 +26,10 @@ use crate::repository;
 use build::Builder;
 use cache::{Cache, Inputs};
 use machine::Boot;
-use packages::{Packages, Wishes};
+use packages::Packages;
 use report::Report;
 use suites::{Plan, Planned};
+use versions::{LINUX, Wishes};
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,7 +53,8 @@ impl Options {
                 "--shell" => options.shell = true,
                 "--update" => options.wishes.update = true,
                 "--record" => options.record = true,
-                "--linux" => options.wishes.linux = Some(value()?.clone()),
+                "--linux" => options.wishes.pins.push((LINUX.to_owned(), value()?.clone())),
+                "--pin" => options.wishes.pin(value()?)?,
                 "--only" => options.only = Some(value()?.clone()),
                 "--cycles" => {
                     let number = value()?;
@@ -93,12 +97,16 @@ pub fn run(options: &Options) -> Result<()> {
     for (name, version) in &packages.versions {
         println!("  {name} {version}");
     }
+    with_what_moved(&packages, || with_packages(options, &cache, &packages, begun))
+}
+
+fn with_packages(options: &Options, cache: &Cache, packages: &Packages, begun: Instant) -> Result<()> {
     println!("builds");
-    let builder = Builder { cache: &cache, packages: &packages };
+    let builder = Builder { cache, packages };
     let rproc = builder.host_program()?;
-    let images = images::make(&cache, &packages, &rproc)?;
+    let images = images::make(cache, packages, &rproc)?;
     let plan = Plan { builder, images };
-    let runner = Runner { cache: &cache, packages: &packages, rproc: &rproc };
+    let runner = Runner { cache, packages, rproc: &rproc };
     if options.shell {
         let planned = plan.shell()?;
         return runner.with_boot(&planned, |boot| boot.shell());
@@ -116,7 +124,7 @@ pub fn run(options: &Options) -> Result<()> {
     for planned in &boots {
         runner.run(planned, &mut report)?;
     }
-    conclude(&report, &packages, begun, options.record)
+    conclude(&report, packages, begun, options.record)
 }
 
 /// Builds Linux's driver for the kernel that the system boots, and says where it is.
@@ -127,9 +135,17 @@ pub fn driver(options: &Options) -> Result<()> {
     println!("packages, in {}", folder.display());
     let packages = Packages::get(&cache, &options.wishes)?;
     println!("builds");
-    let folder = Builder { cache: &cache, packages: &packages }.drivers()?;
+    let folder = with_what_moved(&packages, || Builder { cache: &cache, packages: &packages }.drivers())?;
     println!("{} is for Linux {}", folder.join(driver::DRIVER).display(), packages.linux_release()?);
     Ok(())
+}
+
+/// A failure says which of Debian's packages are others than when all tests passed, for that may be why.
+fn with_what_moved<T>(packages: &Packages, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    work().map_err(|error| match versions::moved(&packages.versions) {
+        Some(moved) => anyhow!("{error:#}\n{moved}"),
+        None => error,
+    })
 }
 
 struct Runner<'a> {
@@ -143,14 +159,18 @@ impl Runner<'_> {
         let logs = self.cache.place("boots").join(planned.name);
         fs::create_dir_all(&logs)?;
         let initrd = logs.join("initrd.cpio");
-        rootfs::make(self.packages, &planned.extra, &initrd)?;
+        let linux = match &planned.extra.linux {
+            Some(other) => other.clone(),
+            None => self.packages.linux()?,
+        };
+        rootfs::make(self.packages, &linux, &planned.extra, &initrd)?;
         let inputs = Inputs::new().file(&planned.flash)?.text(format!("{:?}", self.packages.versions));
         let nodes = if planned.mailboxes { tree::with_mailboxes() } else { tree::NODES.to_owned() };
         let name = if planned.mailboxes { "build/virt-mailboxes.dtb" } else { "build/virt.dtb" };
         let tree = self.cache.entry(name, &inputs.text(&nodes), |file| {
             tree::make(&self.packages.qemu, &planned.flash, &nodes, file)
         })?;
-        let kernel = self.packages.linux_image()?;
+        let kernel = linux.join("vmlinuz");
         run(&Boot {
             qemu: &self.packages.qemu,
             flash: &planned.flash,
@@ -197,11 +217,9 @@ fn conclude(report: &Report, packages: &Packages, begun: Instant, record: bool) 
     }
     println!("{} system tests passed in {} s", report.tests.len(), begun.elapsed().as_secs());
     if record {
-        let versions: String =
-            packages.versions.iter().map(|(name, version)| format!("| {name} | {version} |\n")).collect();
         let text = format!(
-            "# The system tests, as last recorded\n\nWritten by `cargo xtask system --record`; do not edit.\n\n\
-             | package | version |\n|---|---|\n{versions}\n{}\n{}\n{}",
+            "# The system tests, as last recorded\n\nWritten by `cargo xtask system --record`; do not edit.\n\n{}\n{}\n{}\n{}",
+            versions::table(&packages.versions),
             report.table(),
             comparison::table(report),
             report.figures()
@@ -223,10 +241,11 @@ mod tests {
     fn options_are_read_and_others_refused() {
         let options = Options::parse(&words("--shell --linux 7.3.4 --cycles 5")).unwrap();
         assert!(options.shell && options.cycles == 5);
-        assert_eq!(options.wishes.linux.as_deref(), Some("7.3.4"));
+        assert_eq!(options.wishes.pinned(LINUX), Some("7.3.4"));
         assert!(Options::parse(&words("--cycles many")).unwrap_err().to_string().contains("many"));
         assert!(Options::parse(&words("--only")).unwrap_err().to_string().contains("wants a value"));
         assert!(Options::parse(&words("--fast")).is_err());
+        assert!(Options::parse(&words("--pin optee-os")).is_err());
         assert_eq!(Options::parse(&words("--only early")).unwrap().only.as_deref(), Some("early"));
         let typo = Options::parse(&words("--only erly")).unwrap_err().to_string();
         assert!(typo.contains("no boot is called erly") && typo.contains("bare, early"), "{typo}");

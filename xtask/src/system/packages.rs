@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::cache::{Cache, Inputs};
 use super::kernel_build::{Kernel, KernelBuild};
+use super::lockdep::Lockdep;
+use super::versions::{LINUX, LINUX_RELEASE, Wishes, at_least, parse, print, version_of};
 use crate::debian::{PrivateApt, files, unpack, unpack_all};
 
 /// The first Linux whose OP-TEE driver and TEE bus are as docs/protocol.md says.
@@ -29,15 +31,6 @@ pub struct Packages {
     pub tfa_sources: PathBuf,
 }
 
-/// What is wanted of Debian beyond the newest.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wishes {
-    /// A Linux version, such as `7.3.4`; the newest of trixie-backports without.
-    pub linux: Option<String>,
-    /// Resolve versions anew, although the last run's are still there.
-    pub update: bool,
-}
-
 /// The platform of Debian's `optee-os` that runs on QEMU's `virt`.
 pub const PLATFORM: &str = "vexpress-qemu_armv8a";
 /// TF-A of trixie: later ones of sid had no sources when this was written.
@@ -50,12 +43,8 @@ impl Packages {
     /// Resolves, fetches and unpacks whatever is not there yet.
     pub fn get(cache: &Cache, wishes: &Wishes) -> Result<Self> {
         let record = cache.place("packages/versions");
-        let known = fs::read_to_string(&record).ok().map(|text| parse(&text)).filter(|versions| {
-            let linux = version_of(versions, "linux-binary");
-            let wanted =
-                wishes.linux.as_deref().is_none_or(|wish| linux.is_some_and(|it| it.starts_with(wish)));
-            !wishes.update && !versions.is_empty() && wanted
-        });
+        let known = fs::read_to_string(&record).ok().map(|text| parse(&text));
+        let known = known.filter(|versions| wishes.keep(versions));
         let apt = private_apt(cache)?;
         let versions = match known {
             Some(versions) => versions,
@@ -75,26 +64,26 @@ impl Packages {
 
     /// The kernel's release, as `uname -r` says it.
     pub fn linux_release(&self) -> Result<String> {
-        version_of(&self.versions, "linux-release")
-            .map(str::to_owned)
-            .context("no kernel release is recorded")
+        version_of(&self.versions, LINUX_RELEASE).map(str::to_owned).context("no kernel release is recorded")
     }
 
     /// What builds modules for the kernel; made when it is first asked for.
     pub fn kernel_build(&self, cache: &Cache) -> Result<KernelBuild> {
-        let version =
-            version_of(&self.versions, "linux-binary").context("no version of the kernel is recorded")?;
-        let kernel = Kernel { release: &self.linux_release()?, version };
-        KernelBuild::get(&private_apt(cache)?, cache, &kernel)
+        KernelBuild::get(&private_apt(cache)?, cache, &self.kernel_names()?)
     }
 
-    /// The kernel image.
-    pub fn linux_image(&self) -> Result<PathBuf> {
-        Ok(self.modules()?.join("vmlinuz"))
+    /// The kernel with lockdep, of the same sources; made when it is first asked for.
+    pub fn lockdep(&self, cache: &Cache) -> Result<Lockdep> {
+        Lockdep::get(&self.kernel_build(cache)?, cache, &self.kernel_names()?)
     }
 
-    /// The folder of the kernel's modules.
-    pub fn modules(&self) -> Result<PathBuf> {
+    fn kernel_names(&self) -> Result<Kernel> {
+        let version = version_of(&self.versions, LINUX).context("no version of the kernel is recorded")?;
+        Ok(Kernel { release: self.linux_release()?, version: version.to_owned() })
+    }
+
+    /// The folder of Debian's kernel: `vmlinuz` and, in `kernel`, its modules.
+    pub fn linux(&self) -> Result<PathBuf> {
         Ok(self.kernel.join("usr/lib/modules").join(self.linux_release()?))
     }
 
@@ -113,36 +102,24 @@ fn private_apt(cache: &Cache) -> Result<PrivateApt> {
     PrivateApt::new(cache.place("apt"), "amd64,arm64")
 }
 
-fn version_of<'a>(versions: &'a [(String, String)], package: &str) -> Option<&'a str> {
-    versions.iter().find(|(name, _)| name == package).map(|(_, version)| version.as_str())
-}
-
-fn parse(text: &str) -> Vec<(String, String)> {
-    text.lines().filter_map(|line| line.split_once(' ')).map(|(a, b)| (a.to_owned(), b.to_owned())).collect()
-}
-
-fn print(versions: &[(String, String)]) -> String {
-    versions.iter().map(|(name, version)| format!("{name} {version}\n")).collect()
-}
-
 fn resolve(apt: &PrivateApt, wishes: &Wishes) -> Result<Vec<(String, String)>> {
     let mut versions = Vec::new();
     let mut add = |name: &str, version: String| versions.push((name.to_owned(), version));
-    add(
-        "qemu-system-arm",
-        apt.newest("qemu-system-arm", |version| version.contains("bpo") && at_least(version, 11, 1))
-            .context("QEMU's vfio-user device came with 11.1")?,
-    );
-    let linux = apt.newest("linux-image-arm64:arm64", |version| match &wishes.linux {
-        Some(wish) => version.starts_with(wish.as_str()),
-        None => version.contains("bpo"),
-    });
-    let linux = match &wishes.linux {
-        Some(wish) => linux.with_context(|| {
-            format!("--linux {wish} is the beginning of no version of Debian's kernel; give one that is there, or leave it out")
-        })?,
-        None => linux?,
+    // The newest of what is called `name` in the record, unless another one is wished for.
+    let newest = |name: &str, package: &str, fits: &dyn Fn(&str) -> bool| {
+        let found = apt.newest(package, |version| wishes.want(name, version, fits));
+        match wishes.pinned(name) {
+            Some(pin) => found.with_context(|| {
+                format!("{pin} is the beginning of no version of {package}; give one that is there, or leave it out")
+            }),
+            None => found,
+        }
     };
+    let of_arm64 = |name: &str, fits: &dyn Fn(&str) -> bool| newest(name, &format!("{name}:arm64"), fits);
+    let qemu = "qemu-system-arm";
+    let new_enough = |version: &str| version.contains("bpo") && at_least(version, 11, 1);
+    add(qemu, newest(qemu, qemu, &new_enough).context("QEMU's vfio-user device came with 11.1")?);
+    let linux = newest(LINUX, "linux-image-arm64:arm64", &|version| version.contains("bpo"))?;
     if !at_least(&linux, OLDEST_LINUX.0, OLDEST_LINUX.1) {
         bail!(
             "Linux {linux} is too old: its OP-TEE driver differs; take {}.{} or later",
@@ -157,26 +134,15 @@ fn resolve(apt: &PrivateApt, wishes: &Wishes) -> Result<Vec<(String, String)>> {
             word.strip_prefix("linux-image-").filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         })
         .with_context(|| format!("linux-image-arm64 {linux} names no kernel: {depends}"))?;
-    add("linux-binary", linux);
-    add("linux-release", release.to_owned());
-    let optee = apt.newest("optee-os:arm64", |version| at_least(version, 4, 10))?;
-    add("optee-os", optee);
-    add(
-        "arm-trusted-firmware",
-        apt.newest("arm-trusted-firmware:arm64", |version| version.starts_with(TFA))?,
-    );
+    add(LINUX, linux);
+    add(LINUX_RELEASE, release.to_owned());
+    add("optee-os", of_arm64("optee-os", &|version| at_least(version, 4, 10))?);
+    let tfa = "arm-trusted-firmware";
+    add(tfa, of_arm64(tfa, &|version| version.starts_with(TFA))?);
     for name in GUEST {
-        add(name, apt.newest(&format!("{name}:arm64"), |_| true)?);
+        add(name, of_arm64(name, &|_| true)?);
     }
     Ok(versions)
-}
-
-/// Whether a Debian version (`[epoch:]major.minor…`) is at least this one.
-fn at_least(version: &str, major: u32, minor: u32) -> bool {
-    let upstream = version.split_once(':').map_or(version, |(_, rest)| rest);
-    let mut numbers =
-        upstream.split(|c: char| !c.is_ascii_digit()).map_while(|number| number.parse::<u32>().ok());
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (major, minor)
 }
 
 struct Fetch<'a> {
@@ -187,8 +153,8 @@ struct Fetch<'a> {
 
 impl Fetch<'_> {
     fn all(&self) -> Result<Packages> {
-        let linux = self.version("linux-binary")?;
-        let release = self.version("linux-release")?;
+        let linux = self.version(LINUX)?;
+        let release = self.version(LINUX_RELEASE)?;
         let linux_packages: Vec<String> =
             ["binary", "modules"].map(|part| format!("linux-{part}-{release}:arm64={linux}")).to_vec();
         let optee = self.version("optee-os")?;
@@ -268,26 +234,4 @@ pub fn qemu(tree: &Path) -> std::process::Command {
     command.arg(tree.join("usr/bin/qemu-system-aarch64"));
     command.arg("-L").arg(tree.join("usr/share/qemu"));
     command
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_are_compared_as_numbers() {
-        assert!(at_least("1:11.1.3+ds-1~bpo13+1", 11, 1));
-        assert!(at_least("7.3.4-1~bpo13+1", 7, 0));
-        assert!(!at_least("1:10.0.13+ds-0+deb13u1", 11, 1));
-        assert!(!at_least("6.12.117-1", 7, 0));
-        assert!(at_least("4.10.0-2", 4, 10) && !at_least("4.5.0-2", 4, 10));
-        assert!(!at_least("", 1, 0));
-    }
-
-    #[test]
-    fn a_record_of_versions_survives_its_file() {
-        let versions = vec![("qemu".to_owned(), "1:11.1".to_owned()), ("linux".to_owned(), "7.3".to_owned())];
-        assert_eq!(parse(&print(&versions)), versions);
-        assert_eq!(version_of(&versions, "linux"), Some("7.3"));
-    }
 }

@@ -29,10 +29,17 @@ const REFERENCE: &str = "reference-place,core-hash";
 /// The feature of the platform service that hashes with the core's functions.
 const CORE_HASH: &str = "core-hash";
 
+/// The kernel's own drivers of RPMsg over virtio, in the order to insert them.
+const RPMSG: [&str; 3] = ["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko"];
+/// Inserts the driver, and leaves the kernel without it.
+const DRIVER_SUITE: &str =
+    "rproc-guest run driver /modules/rproc_tee.ko /images/firmware/echo.img /images/firmware/foreign.img";
+const RPMSG_SUITE: &str = "rproc-guest run rpmsg /images/firmware/echo.img";
+
 const SUPPLICANT_START: &str = "tee-supplicant -d\nsleep 0.5\n";
 
 /// The boots with tests, in order.
-const TESTS: [&str; 7] = ["bare", "early", "driver", "rpmsg", "supplicant", "file", "upstream"];
+const TESTS: [&str; 8] = ["bare", "early", "driver", "rpmsg", "lockdep", "supplicant", "file", "upstream"];
 
 /// A pairing of a TA with a platform service, to measure LOAD.
 struct Measurement {
@@ -132,6 +139,7 @@ impl Plan<'_> {
             "early" => self.early(cycles),
             "driver" => self.driver(),
             "rpmsg" => self.rpmsg(),
+            "lockdep" => self.lockdep(),
             "supplicant" => self.supplicant(),
             "file" => self.file(),
             "upstream" => self.upstream(),
@@ -214,12 +222,8 @@ impl Plan<'_> {
     fn driver(&self) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let module = format!("modules/{DRIVER}.ko");
-        let script = format!(
-            "rproc-guest run driver /{module} /images/firmware/echo.img /images/firmware/foreign.img"
-        );
-        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
-        extra.files.push((module, self.builder.drivers()?.join(DRIVER)));
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, DRIVER_SUITE)?;
+        extra.files.push((format!("modules/{DRIVER}"), self.builder.drivers()?.join(DRIVER)));
         Ok(Planned {
             name: "driver",
             flash,
@@ -236,22 +240,14 @@ impl Plan<'_> {
     fn rpmsg(&self) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let mut files = Vec::new();
-        let mut script = String::new();
         // The processor waits for its mailboxes, so their driver may come last.
-        let modules = [
-            (self.builder.rpmsg()?, &["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko"][..]),
-            (self.builder.drivers()?, &[DRIVER, MAILBOX][..]),
-        ];
-        for (folder, names) in modules {
-            for name in names {
-                files.push((format!("modules/{name}"), folder.join(name)));
-                script += &format!("insmod /modules/{name}\n");
-            }
-        }
-        script += "rproc-guest run rpmsg /images/firmware/echo.img";
+        let script = insert(&RPMSG) + &insert(&[DRIVER, MAILBOX]) + RPMSG_SUITE;
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
-        extra.files.extend(files);
+        for (folder, names) in
+            [(self.builder.rpmsg()?, &RPMSG[..]), (self.builder.drivers()?, &[DRIVER, MAILBOX])]
+        {
+            extra.files.extend(names.iter().map(|name| (format!("modules/{name}"), folder.join(name))));
+        }
         Ok(Planned {
             name: "rpmsg",
             flash,
@@ -261,6 +257,33 @@ impl Plan<'_> {
             board: true,
             mailboxes: true,
             starts: 1,
+        })
+    }
+
+    /// Both suites of Linux's driver on the kernel that watches its locks, objects and memory.
+    fn lockdep(&self) -> Result<Planned> {
+        let ta = self.builder.ta(&EARLY)?;
+        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
+        let kernel = self.builder.packages.lockdep(self.builder.cache)?;
+        let drivers = self.builder.lockdep_drivers(&kernel)?;
+        let script = insert(&[MAILBOX])
+            + DRIVER_SUITE
+            + "\n"
+            + &insert(&RPMSG)
+            + &insert(&[DRIVER])
+            + RPMSG_SUITE
+            + "\nrproc-guest run lockdep";
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
+        extra.files.extend([DRIVER, MAILBOX].map(|name| (format!("modules/{name}"), drivers.join(name))));
+        Ok(Planned {
+            name: "lockdep",
+            flash,
+            extra: Extra { modules: &["virtio_rpmsg_bus", "rpmsg_char"], linux: Some(kernel.linux), ..extra },
+            suites: &["driver", "rpmsg", "lockdep"],
+            limit: minutes(10),
+            board: true,
+            mailboxes: true,
+            starts: 5,
         })
     }
 
@@ -346,6 +369,11 @@ impl Plan<'_> {
         }
         Ok(Extra { files, script: script.to_owned(), ..Extra::default() })
     }
+}
+
+/// Lines of a script that insert modules.
+fn insert(modules: &[&str]) -> String {
+    modules.iter().map(|name| format!("insmod /modules/{name}\n")).collect()
 }
 
 const fn minutes(count: u64) -> Duration {

@@ -8,6 +8,7 @@ mod hostile;
 mod interop;
 mod interrupt;
 mod linux_memory;
+mod lockdep;
 mod logins;
 mod panic;
 mod performance;
@@ -79,6 +80,8 @@ pub enum Suite {
         /// A good image whose firmware echoes
         image: PathBuf,
     },
+    /// What a kernel with lockdep and kmemleak has seen since it was booted
+    Lockdep,
     /// Images of several signers: NAME.img with NAME.expect
     Interop(interop::Arguments),
 }
@@ -99,6 +102,7 @@ impl Suite {
             Self::Interrupt { .. } => "interrupt",
             Self::Driver(_) => "driver",
             Self::Rpmsg { .. } => "rpmsg",
+            Self::Lockdep => "lockdep",
             Self::Interop(_) => "interop",
         }
     }
@@ -120,6 +124,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Interrupt { image } => interrupt::run(image, target, &mut report),
         Suite::Driver(arguments) => driver::run(arguments, &mut report),
         Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
+        Suite::Lockdep => lockdep::run(&mut report),
         Suite::Interop(arguments) => interop::run(arguments, target, &mut report),
     };
     // What stands in the way of a whole suite is a failed test too.
