@@ -10,38 +10,39 @@ use crate::process::logged;
 
 /// What it has beyond nothing.
 pub const OPTIONS: &str = include_str!("lockdep.config");
-/// Of the sources only what this configuration may be made from.
-const NOT_READ: [&str; 9] = [
+/// Of the sources only what this configuration may be made from: below `drivers`, these folders have none of it.
+const NOT_READ: [&str; 6] = [
     "Documentation/*/*",
-    "drivers/gpu/*.[ch]",
-    "drivers/media/*.[ch]",
-    "drivers/net/*.[ch]",
-    "drivers/staging/*.[ch]",
-    "drivers/scsi/*.[ch]",
+    "arch/*/boot/dts/*/*",
+    "arch/[b-z]*/*.[chS]",
     "sound/*.[ch]",
-    "arch/[b-z]*/*.[cS]",
+    "tools/perf/*",
     "tools/testing/*",
 ];
-/// What no module is built with, once the kernel is there.
-const DONE: [&str; 17] = [
-    "Documentation",
-    "block",
-    "certs",
+const DRIVERS_NOT_READ: [&str; 20] = [
+    "accel",
+    "clk/*",
+    "comedi",
     "crypto",
-    "drivers",
-    "fs",
-    "init",
-    "io_uring",
-    "ipc",
-    "kernel",
-    "lib",
-    "mm",
+    "gpu",
+    "hid",
+    "hwmon",
+    "iio",
+    "infiniband",
+    "input",
+    "md",
+    "media",
+    "mtd",
     "net",
-    "samples",
-    "security",
-    "sound",
-    "vmlinux.o",
+    "pinctrl",
+    "platform",
+    "scsi",
+    "staging",
+    "usb",
+    "video",
 ];
+/// What modules are built with, once the kernel is there: folders of its tree, and what is left of others is not needed.
+const KEPT: [&str; 5] = ["arch", "include", "installed", "rust", "scripts"];
 /// Where it is in the folder of the compilers: part of that entry of the cache, and made anew with it.
 const PLACE: &str = "packages/kernel-build/lockdep";
 /// Where in its tree the kernel and its modules are, as Debian's packages have them.
@@ -76,7 +77,9 @@ fn release(kernel: &Kernel) -> String {
 }
 
 fn make(debian: &KernelBuild, cache: &Cache, release: &str, tree: &Path) -> Result<()> {
-    unpack_sources(&debian.source_archive()?, &NOT_READ, tree)?;
+    let drivers = DRIVERS_NOT_READ.map(|folder| format!("drivers/{folder}/*.[ch]"));
+    let not_read: Vec<&str> = NOT_READ.into_iter().chain(drivers.iter().map(String::as_str)).collect();
+    unpack_sources(&debian.source_archive()?, &not_read, tree)?;
     fs::write(tree.join("lockdep.config"), OPTIONS)?;
     let log = |step: &str| cache.place(&format!("logs/lockdep-{step}.log"));
     let build = debian.for_tree(tree.to_owned());
@@ -101,9 +104,13 @@ fn make(debian: &KernelBuild, cache: &Cache, release: &str, tree: &Path) -> Resu
         &[&format!("INSTALL_MOD_PATH={}/installed/usr", inside.display()), "DEPMOD=true", "modules_install"],
     )?;
     fs::copy(tree.join("arch/arm64/boot/Image"), tree.join(INSTALLED).join(release).join("vmlinuz"))?;
-    for done in DONE {
-        let done = tree.join(done);
-        if done.is_dir() { fs::remove_dir_all(done)? } else { fs::remove_file(done)? }
+    for entry in fs::read_dir(tree)? {
+        let path = entry?.path();
+        if path.is_dir() && !KEPT.iter().any(|kept| path.ends_with(kept)) {
+            fs::remove_dir_all(path)?;
+        } else if path.file_name().is_some_and(|name| name.to_string_lossy().contains("vmlinux")) {
+            fs::remove_file(path)?;
+        }
     }
     Ok(())
 }

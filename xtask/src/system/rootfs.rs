@@ -10,9 +10,10 @@ use std::process::{Command, Stdio};
 use super::packages::Packages;
 use crate::process::output;
 
-const APPLETS: [&str; 25] = [
-    "sh", "ls", "cat", "mount", "insmod", "rmmod", "dmesg", "echo", "sleep", "mkdir", "ln", "uname",
-    "poweroff", "free", "grep", "head", "tail", "find", "hexdump", "devmem", "ps", "kill", "cut", "cp", "vi",
+const APPLETS: [&str; 27] = [
+    "sh", "ls", "cat", "mount", "insmod", "rmmod", "depmod", "modprobe", "dmesg", "echo", "sleep", "mkdir",
+    "ln", "uname", "poweroff", "free", "grep", "head", "tail", "find", "hexdump", "devmem", "ps", "kill",
+    "cut", "cp", "vi",
 ];
 const LIBRARIES: [&str; 3] = ["libc.so.6", "libteec.so.2", "libgcc_s.so.1"];
 /// Where tee-supplicant looks for file TAs.

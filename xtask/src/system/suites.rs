@@ -1,7 +1,7 @@
 //! The boots: which OP-TEE, which TA, what the guest runs, and what the host checks afterwards.
 
 use anyhow::{Context, Result, ensure};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::build::{Builder, CoreSettings, TA_UUID, Ta, TaSettings};
@@ -34,6 +34,8 @@ const RPMSG: [&str; 3] = ["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko"]
 /// Inserts the driver, and leaves the kernel without it.
 const DRIVER_SUITE: &str =
     "rproc-guest run driver /modules/rproc_tee.ko /images/firmware/echo.img /images/firmware/foreign.img";
+/// Inserts our modules as a person would who has put them below `/lib/modules`.
+const MODPROBE: &str = "depmod\nmodprobe rproc_tee\nmodprobe rproc_ipcc\n";
 const RPMSG_SUITE: &str = "rproc-guest run rpmsg /images/firmware/echo.img";
 
 const SUPPLICANT_START: &str = "tee-supplicant -d\nsleep 0.5\n";
@@ -241,13 +243,12 @@ impl Plan<'_> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         // The processor waits for its mailboxes, so their driver may come last.
-        let script = insert(&RPMSG) + &insert(&[DRIVER, MAILBOX]) + RPMSG_SUITE;
+        let script = insert(&RPMSG) + MODPROBE + RPMSG_SUITE;
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
-        for (folder, names) in
-            [(self.builder.rpmsg()?, &RPMSG[..]), (self.builder.drivers()?, &[DRIVER, MAILBOX])]
-        {
-            extra.files.extend(names.iter().map(|name| (format!("modules/{name}"), folder.join(name))));
-        }
+        let rpmsg = self.builder.rpmsg()?;
+        extra.files.extend(RPMSG.map(|name| (format!("modules/{name}"), rpmsg.join(name))));
+        let (drivers, release) = (self.builder.drivers()?, self.builder.packages.linux_release()?);
+        extra.files.extend(updates(&release, &drivers));
         Ok(Planned {
             name: "rpmsg",
             flash,
@@ -369,6 +370,11 @@ impl Plan<'_> {
         }
         Ok(Extra { files, script: script.to_owned(), ..Extra::default() })
     }
+}
+
+/// Our modules where a kernel's own programs look for those that are not its own.
+fn updates(release: &str, drivers: &Path) -> [(String, PathBuf); 2] {
+    [DRIVER, MAILBOX].map(|name| (format!("usr/lib/modules/{release}/updates/{name}"), drivers.join(name)))
 }
 
 /// Lines of a script that insert modules.
