@@ -33,7 +33,7 @@ const DRIVERS_NOT_READ: [&str; 20] = [
     "md",
     "media",
     "mtd",
-    "net",
+    "net/*",
     "pinctrl",
     "platform",
     "scsi",
