@@ -8,6 +8,7 @@ mod driver;
 mod host;
 mod images;
 mod kernel_build;
+mod lockdep;
 mod machine;
 mod packages;
 mod report;
@@ -158,14 +159,18 @@ impl Runner<'_> {
         let logs = self.cache.place("boots").join(planned.name);
         fs::create_dir_all(&logs)?;
         let initrd = logs.join("initrd.cpio");
-        rootfs::make(self.packages, &planned.extra, &initrd)?;
+        let linux = match &planned.extra.linux {
+            Some(other) => other.clone(),
+            None => self.packages.linux()?,
+        };
+        rootfs::make(self.packages, &linux, &planned.extra, &initrd)?;
         let inputs = Inputs::new().file(&planned.flash)?.text(format!("{:?}", self.packages.versions));
         let nodes = planned.tree.nodes();
         let name = format!("build/virt-{}.dtb", planned.tree.name());
         let tree = self.cache.entry(&name, &inputs.text(&nodes), |file| {
             tree::make(&self.packages.qemu, &planned.flash, &nodes, file)
         })?;
-        let kernel = self.packages.linux_image()?;
+        let kernel = linux.join("vmlinuz");
         run(&Boot {
             qemu: &self.packages.qemu,
             flash: &planned.flash,

@@ -25,6 +25,8 @@ const MODULE: &str = "optee";
 pub struct Extra {
     /// Where it goes, from the root, and what it is.
     pub files: Vec<(String, PathBuf)>,
+    /// Another kernel than Debian's: a folder with `vmlinuz` and, in `kernel`, its modules.
+    pub linux: Option<PathBuf>,
     /// Modules of the kernel, unpacked to `/modules` for the script to load.
     pub modules: &'static [&'static str],
     /// Shell lines that run once the TEE's driver is there.
@@ -33,8 +35,8 @@ pub struct Extra {
     pub shell: bool,
 }
 
-/// Writes the archive to `into`.
-pub fn make(packages: &Packages, extra: &Extra, into: &Path) -> Result<()> {
+/// Writes the archive to `into`, with modules of the kernel in the folder `linux`.
+pub fn make(packages: &Packages, linux: &Path, extra: &Extra, into: &Path) -> Result<()> {
     let root = into.with_extension("root");
     if root.exists() {
         fs::remove_dir_all(&root)?;
@@ -68,7 +70,7 @@ pub fn make(packages: &Packages, extra: &Extra, into: &Path) -> Result<()> {
     }
     symlink("aarch64-linux-gnu/ld-linux-aarch64.so.1", root.join("usr/lib/ld-linux-aarch64.so.1"))?;
     fs::copy(packages.guest.join("usr/sbin/tee-supplicant"), root.join("usr/sbin/tee-supplicant"))?;
-    let modules = modules(packages, extra.modules, &root)?;
+    let modules = modules(linux, extra.modules, &root)?;
     for (place, file) in &extra.files {
         let target = root.join(place);
         fs::create_dir_all(target.parent().unwrap_or(&root))?;
@@ -83,9 +85,9 @@ pub fn make(packages: &Packages, extra: &Extra, into: &Path) -> Result<()> {
 }
 
 /// Unpacks the modules and what they depend on; gives the files' names of the first in the order to load them.
-fn modules(packages: &Packages, more: &[&str], root: &Path) -> Result<Vec<String>> {
+fn modules(linux: &Path, more: &[&str], root: &Path) -> Result<Vec<String>> {
     let mut files = Vec::new();
-    find_modules(&packages.modules()?.join("kernel"), &mut files)?;
+    find_modules(&linux.join("kernel"), &mut files)?;
     let mut loaded = Vec::new();
     unpack_module(MODULE, &files, &root.join("modules"), &mut loaded)?;
     let mut unpacked = loaded.clone();

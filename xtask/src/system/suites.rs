@@ -1,7 +1,7 @@
 //! The boots: which OP-TEE, which TA, what the guest runs, and what the host checks afterwards.
 
 use anyhow::{Context, Result, ensure};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::build::{Builder, CoreSettings, TA_UUID, Ta, TaSettings};
@@ -30,6 +30,21 @@ const REFERENCE: &str = "reference-place,core-hash";
 /// The feature of the platform service that hashes with the core's functions.
 const CORE_HASH: &str = "core-hash";
 
+/// The kernel's own drivers of RPMsg over virtio, in the order to insert them.
+const RPMSG: [&str; 4] = ["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko", "rpmsg_tty.ko"];
+/// Inserts Linux's driver more than once, and leaves the kernel without it.
+const DRIVER_SUITE: &str =
+    "rproc-guest run driver /modules/rproc_tee.ko /images/firmware/echo.img /images/firmware/foreign.img\n";
+/// The same, where the driver of the mailboxes is there.
+const LIFE_SUITE: &str = "rproc-guest run life /modules/rproc_tee.ko /images/firmware/echo.img /images/firmware/foreign.img \
+     /images/firmware/hang.img\n";
+/// What goes through RPMsg, where all drivers are there.
+const RPMSG_SUITES: &str = "rproc-guest run rpmsg /images/firmware/echo.img\n\
+     rproc-guest run recovery /images/firmware/obey.img\n\
+     rproc-guest run terminal /images/firmware/tty.img\n\
+     rproc-guest run two /images/firmware/echo.img /images/firmware/starve-m0.img\n\
+     rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img\n";
+
 const SUPPLICANT_START: &str = "tee-supplicant -d\nsleep 0.5\n";
 
 /// How often Linux's driver starts and stops firmware in one boot.
@@ -38,8 +53,8 @@ const LIVES: usize = 200;
 const TREE: Tree = Tree::new(&THREAD);
 
 /// The boots with tests, in order.
-const TESTS: [&str; 9] =
-    ["bare", "early", "driver", "life", "rpmsg", "lives", "supplicant", "file", "upstream"];
+const TESTS: [&str; 10] =
+    ["bare", "early", "driver", "life", "rpmsg", "lives", "lockdep", "supplicant", "file", "upstream"];
 
 /// A pairing of a TA with a platform service, to measure LOAD.
 struct Measurement {
@@ -148,6 +163,7 @@ impl Plan<'_> {
             "life" => self.life(),
             "rpmsg" => self.rpmsg(),
             "lives" => self.lives(),
+            "lockdep" => self.lockdep(),
             "supplicant" => self.supplicant(),
             "file" => self.file(),
             "upstream" => self.upstream(),
@@ -247,7 +263,7 @@ impl Plan<'_> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let script = format!(
-            "rproc-guest run driver /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img\n\
+            "{DRIVER_SUITE}\
              rproc-guest run commands /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img"
         );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
@@ -268,15 +284,9 @@ impl Plan<'_> {
     fn life(&self) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let (driver, mailbox) = (format!("modules/{DRIVER}"), format!("modules/{MAILBOX}"));
-        let script = format!(
-            "insmod /{mailbox}\n\
-             rproc-guest run life /{driver} /images/firmware/echo.img /images/firmware/foreign.img /images/firmware/hang.img"
-        );
+        let script = insert(&[MAILBOX]) + LIFE_SUITE;
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
-        for (file, name) in [(driver, DRIVER), (mailbox, MAILBOX)] {
-            extra.files.push((file, self.builder.drivers()?.join(name)));
-        }
+        extra.files.extend(modules(&self.builder.drivers()?, &[DRIVER, MAILBOX]));
         Ok(Planned {
             name: "life",
             flash,
@@ -294,18 +304,10 @@ impl Plan<'_> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         // The processor waits for its mailboxes, so their driver may come last.
-        let (files, mut script) = self.modules(
-            &["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko", "rpmsg_tty.ko"],
-            &[DRIVER, MAILBOX],
-        )?;
+        let (files, mut script) = self.modules(&RPMSG, &[DRIVER, MAILBOX])?;
         // QEMU maps no on-chip memory any more after the first interrupt, so that a wipe keeps a processor in the secure world for some
         // ten seconds, after which the kernel would take it for lost.
-        script += "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
-             rproc-guest run rpmsg /images/firmware/echo.img\n\
-             rproc-guest run recovery /images/firmware/obey.img\n\
-             rproc-guest run terminal /images/firmware/tty.img\n\
-             rproc-guest run two /images/firmware/echo.img /images/firmware/starve-m0.img\n\
-             rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img";
+        script = script + "echo 60 > /proc/sys/kernel/watchdog_thresh\n" + RPMSG_SUITES;
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(files);
         Ok(Planned {
@@ -341,16 +343,45 @@ impl Plan<'_> {
         })
     }
 
-    /// The kernel's modules of RPMsg and ours, and the lines that load them in this order.
+    /// The suites of Linux's driver on the kernel that watches its locks, objects and memory.
+    fn lockdep(&self) -> Result<Planned> {
+        let ta = self.builder.ta(&EARLY)?;
+        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
+        let kernel = self.builder.packages.lockdep(self.builder.cache)?;
+        let script = insert(&[MAILBOX])
+            + DRIVER_SUITE
+            + LIFE_SUITE
+            // Debian's kernel has it in itself.
+            + &insert(&["rpmsg_core.ko"])
+            + &insert(&RPMSG)
+            + &insert(&[DRIVER])
+            + RPMSG_SUITES
+            + "rmmod rproc_tee\n\
+               rmmod rproc_ipcc\n\
+               rproc-guest run lockdep";
+        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
+        extra.files.extend(modules(&self.builder.lockdep_drivers(&kernel)?, &[DRIVER, MAILBOX]));
+        Ok(Planned {
+            name: "lockdep",
+            flash,
+            extra: Extra {
+                modules: &["virtio_rpmsg_bus", "rpmsg_char", "rpmsg_tty"],
+                linux: Some(kernel.linux),
+                ..extra
+            },
+            suites: &["driver", "life", "rpmsg", "recovery", "terminal", "two", "watchdog", "lockdep"],
+            limit: minutes(15),
+            board: true,
+            tree: Tree { mailboxes: true, ..Tree::new(&V20) },
+            starts: 20,
+        })
+    }
+
+    /// The kernel's modules of RPMsg and ours, and the lines that insert them in this order.
     fn modules(&self, rpmsg: &[&str], ours: &[&str]) -> Result<(Vec<(String, PathBuf)>, String)> {
-        let (mut files, mut script) = (Vec::new(), String::new());
-        for (folder, names) in [(self.builder.rpmsg()?, rpmsg), (self.builder.drivers()?, ours)] {
-            for name in names {
-                files.push((format!("modules/{name}"), folder.join(name)));
-                script += &format!("insmod /modules/{name}\n");
-            }
-        }
-        Ok((files, script))
+        let mut files = modules(&self.builder.rpmsg()?, rpmsg);
+        files.extend(modules(&self.builder.drivers()?, ours));
+        Ok((files, insert(rpmsg) + &insert(ours)))
     }
 
     /// A service that Linux's driver has to wait for, in a device tree where much is wrong.
@@ -447,6 +478,16 @@ impl Plan<'_> {
         }
         Ok(Extra { files, script: script.to_owned(), ..Extra::default() })
     }
+}
+
+/// Modules of a folder, and where they go.
+fn modules(folder: &Path, names: &[&str]) -> Vec<(String, PathBuf)> {
+    names.iter().map(|name| (format!("modules/{name}"), folder.join(name))).collect()
+}
+
+/// Lines of a script that insert modules.
+fn insert(modules: &[&str]) -> String {
+    modules.iter().map(|name| format!("insmod /modules/{name}\n")).collect()
 }
 
 const fn minutes(count: u64) -> Duration {
