@@ -42,6 +42,8 @@ const TTY: &str = "rpmsg_tty";
 const TTY_FOLDER: &str = "drivers/tty";
 const RPMSG_OPTIONS: &str =
     "-DCONFIG_RPMSG_VIRTIO_MODULE=1 -DCONFIG_RPMSG_NS_MODULE=1 -DCONFIG_RPMSG_CHAR_MODULE=1";
+/// What the kernel's sources tell clippy, and Debian's headers leave out.
+const LINTS: &str = ".clippy.toml";
 const CROSS: &str = "aarch64-linux-gnu-";
 /// The compiler that builds Debian's kernel, as a word for `make`.
 const GCC: &str = "CC=aarch64-linux-gnu-gcc-14";
@@ -121,7 +123,8 @@ impl KernelBuild {
             fs::create_dir_all(last.parent().unwrap_or(&work))?;
             output(Command::new("cp").arg("-r").arg(from).arg(&last))?;
         }
-        self.make_modules(&last, if clippy { &["CLIPPY=1"] } else { &[] }, log)?;
+        let lints = format!("CLIPPY_CONF_DIR={}", self.inside(&self.tree)?.display());
+        self.make_modules(&last, if clippy { &["CLIPPY=1", &lints] } else { &[] }, log)?;
         let said = fs::read_to_string(log)?;
         if let Some(warning) = said.lines().find(|line| line.starts_with("warning")) {
             bail!("the kernel's clippy warns: {warning}; all of it is in {}", log.display());
@@ -194,15 +197,17 @@ fn make(apt: &PrivateApt, cache: &Cache, kernel: &Kernel, root: &Path) -> Result
     let headers = headers(root, &kernel.release);
     build_crates(root, &headers, &source, &kernel.release, &cache.place("logs/kernel-build.log"))?;
     compare_symbols(&root.join("objects"), &headers)?;
+    let sources = root.join("sources").join(&source);
+    fs::copy(sources.join(LINTS), headers.join(LINTS))?;
     fs::create_dir_all(headers.join("rust"))?;
     for made in [".rmeta", ".so"] {
         for file in files(&root.join("objects/rust"), made)? {
             fs::copy(&file, headers.join("rust").join(file.file_name().unwrap_or_default()))?;
         }
     }
-    let (source, rpmsg) = (root.join("sources").join(&source), root.join("rpmsg"));
-    fs::rename(source.join("drivers/rpmsg"), &rpmsg)?;
-    fs::rename(source.join(TTY_FOLDER).join(format!("{TTY}.c")), rpmsg.join(format!("{TTY}.c")))?;
+    let rpmsg = root.join("rpmsg");
+    fs::rename(sources.join("drivers/rpmsg"), &rpmsg)?;
+    fs::rename(sources.join(TTY_FOLDER).join(format!("{TTY}.c")), rpmsg.join(format!("{TTY}.c")))?;
     for done in ["objects", "sources", "usr/share/doc", "usr/share/man", "usr/share/locale"] {
         fs::remove_dir_all(root.join(done))?;
     }

@@ -165,6 +165,7 @@ impl Runner<'_> {
         };
         rootfs::make(self.packages, &linux, &planned.extra, &initrd)?;
         let inputs = Inputs::new().file(&planned.flash)?.text(format!("{:?}", self.packages.versions));
+        let inputs = inputs.text(machine::machine_options("").join(" "));
         let nodes = planned.tree.nodes();
         let name = format!("build/virt-{}.dtb", planned.tree.name());
         let tree = self.cache.entry(&name, &inputs.text(&nodes), |file| {

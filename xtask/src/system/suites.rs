@@ -30,6 +30,9 @@ const REFERENCE: &str = "reference-place,core-hash";
 /// The feature of the platform service that hashes with the core's functions.
 const CORE_HASH: &str = "core-hash";
 
+/// QEMU maps no on-chip memory any more after the first interrupt, so that a wipe keeps a processor in the secure world for some ten
+/// seconds, after which Debian's kernel would take it for lost.
+const SLOW_WIPES: &str = "echo 60 > /proc/sys/kernel/watchdog_thresh\n";
 /// The kernel's own drivers of RPMsg over virtio, in the order to insert them.
 const RPMSG: [&str; 4] = ["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko", "rpmsg_tty.ko"];
 /// Inserts Linux's driver more than once, and leaves the kernel without it.
@@ -284,7 +287,7 @@ impl Plan<'_> {
     fn life(&self) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let script = insert(&[MAILBOX]) + LIFE_SUITE;
+        let script = SLOW_WIPES.to_owned() + &insert(&[MAILBOX]) + LIFE_SUITE;
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(modules(&self.builder.drivers()?, &[DRIVER, MAILBOX]));
         Ok(Planned {
@@ -292,10 +295,10 @@ impl Plan<'_> {
             flash,
             extra,
             suites: &["life"],
-            limit: minutes(4),
+            limit: minutes(8),
             board: true,
             tree: Tree { mailboxes: true, ..Tree::new(&V20) },
-            starts: 6,
+            starts: 8,
         })
     }
 
@@ -305,9 +308,7 @@ impl Plan<'_> {
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         // The processor waits for its mailboxes, so their driver may come last.
         let (files, mut script) = self.modules(&RPMSG, &[DRIVER, MAILBOX])?;
-        // QEMU maps no on-chip memory any more after the first interrupt, so that a wipe keeps a processor in the secure world for some
-        // ten seconds, after which the kernel would take it for lost.
-        script = script + "echo 60 > /proc/sys/kernel/watchdog_thresh\n" + RPMSG_SUITES;
+        script = SLOW_WIPES.to_owned() + &script + RPMSG_SUITES;
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(files);
         Ok(Planned {
@@ -315,7 +316,7 @@ impl Plan<'_> {
             flash,
             extra,
             suites: &["rpmsg", "recovery", "terminal", "two", "watchdog"],
-            limit: minutes(10),
+            limit: minutes(14),
             board: true,
             tree: Tree { mailboxes: true, ..Tree::new(&V22) },
             starts: 9,

@@ -121,9 +121,9 @@ where
         let bound = BoundResourceTable::parse(value)
             .map_err(|_| Refusal::new(Reason::BadTlv).at(Place::Tlv { kind }))?;
         let BoundResourceTable::At { address, size } = bound else { return Ok(()) };
-        let (region, _) =
-            translate(driver(&mut self.soc, id)?.regions(), u64::from(address), u64::from(size))?;
-        if region.kind == RegionKind::Shared {
+        // Whether the place is one at all is for the loader to say, which refuses it as a resource table's.
+        let place = translate(driver(&mut self.soc, id)?.regions(), u64::from(address), u64::from(size));
+        if place.is_ok_and(|(region, _)| region.kind == RegionKind::Shared) {
             self.conditions.set_image_table(id, address);
         }
         Ok(())
