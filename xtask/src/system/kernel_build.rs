@@ -124,7 +124,8 @@ impl KernelBuild {
             output(Command::new("cp").arg("-r").arg(from).arg(&last))?;
         }
         let lints = format!("CLIPPY_CONF_DIR={}", self.inside(&self.tree)?.display());
-        self.make_modules(&last, if clippy { &["CLIPPY=1", &lints] } else { &[] }, log)?;
+        let words = ["CLIPPY=1", &lints];
+        self.make_modules(&last, if clippy { &words } else { &[] }, log)?;
         let said = fs::read_to_string(log)?;
         if let Some(warning) = said.lines().find(|line| line.starts_with("warning")) {
             bail!("the kernel's clippy warns: {warning}; all of it is in {}", log.display());

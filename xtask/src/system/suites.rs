@@ -349,16 +349,18 @@ impl Plan<'_> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let kernel = self.builder.packages.lockdep(self.builder.cache)?;
-        let script = insert(&[MAILBOX])
+        let gone: String =
+            RPMSG.iter().rev().map(|name| format!("rmmod {}\n", name.trim_end_matches(".ko"))).collect();
+        // `rpmsg_core` is in Debian's kernel itself.
+        let script = insert(&["rpmsg_core.ko"])
+            + &insert(&RPMSG)
+            + &insert(&[DRIVER, MAILBOX])
+            + RPMSG_SUITES
+            + "rmmod rproc_tee\n"
+            + &gone
             + DRIVER_SUITE
             + LIFE_SUITE
-            // Debian's kernel has it in itself.
-            + &insert(&["rpmsg_core.ko"])
-            + &insert(&RPMSG)
-            + &insert(&[DRIVER])
-            + RPMSG_SUITES
-            + "rmmod rproc_tee\n\
-               rmmod rproc_ipcc\n\
+            + "rmmod rproc_ipcc\n\
                rproc-guest run lockdep";
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(modules(&self.builder.lockdep_drivers(&kernel)?, &[DRIVER, MAILBOX]));
@@ -370,7 +372,7 @@ impl Plan<'_> {
                 linux: Some(kernel.linux),
                 ..extra
             },
-            suites: &["driver", "life", "rpmsg", "recovery", "terminal", "two", "watchdog", "lockdep"],
+            suites: &["rpmsg", "recovery", "terminal", "two", "watchdog", "driver", "life", "lockdep"],
             limit: minutes(15),
             board: true,
             tree: Tree { mailboxes: true, ..Tree::new(&V20) },

@@ -46,8 +46,7 @@ pub fn run(report: &mut Report) -> Result<()> {
         Ok("two scans found nothing")
     });
     report.test("no-report", || {
-        let lines: Vec<String> =
-            KernelLog::whole()?.take()?.into_iter().map(|record| record.text).collect();
+        let lines: Vec<String> = KernelLog::whole()?.take()?.into_iter().map(|record| record.text).collect();
         let first = lines.first().context("the kernel's log is empty")?;
         ensure!(first.contains(FIRST), "the log has lost its beginning; its first line is: {first}");
         if let Some(line) = lines.iter().find(|line| is_report(line)) {
