@@ -4,14 +4,16 @@
 use kernel::device::{Core, Device};
 use kernel::prelude::*;
 use kernel::str::CString;
+use kernel::sync::aref::ARef;
 use kernel::sync::{new_mutex, Mutex};
 
 use crate::ffi::{Clock, PowerDomain};
 
 /// The clocks and power domains of one processor.
-#[pin_data]
+#[pin_data(PinnedDrop)]
 pub(crate) struct Supply {
-    /// Its node's name, for the log.
+    /// Its device and its node's name, for the log.
+    device: ARef<Device>,
     node: CString,
     clocks: KVec<Clock>,
     default: Option<PowerDomain>,
@@ -36,7 +38,8 @@ impl Supply {
         let clocks = Clock::all(device)?;
         let default = PowerDomain::find(device, c"default")?;
         let sleep = PowerDomain::find(device, c"sleep")?;
-        Ok(pin_init!(Self { node, clocks, default, sleep, claim <- new_mutex!(Claim::Nothing) }))
+        let device = ARef::from(&**device);
+        Ok(pin_init!(Self { device, node, clocks, default, sleep, claim <- new_mutex!(Claim::Nothing) }))
     }
 
     /// Switches `default` and all clocks on, or nothing. What is on already is not claimed again.
@@ -61,7 +64,7 @@ impl Supply {
         Ok(())
     }
 
-    /// Takes everything back. What is still claimed when `self` is dropped stays on: the processor runs on with it.
+    /// Takes everything back. Clocks still claimed when `self` is dropped stay on: the processor runs on with them.
     pub(crate) fn release(&self) {
         let mut claim = self.claim.lock();
         match core::mem::replace(&mut *claim, Claim::Nothing) {
@@ -130,5 +133,19 @@ impl Supply {
         *claim = Claim::Awake;
         dev_info!(device, "its power domain is default\n");
         Ok(())
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for Supply {
+    fn drop(self: Pin<&mut Self>) {
+        // Its members in the domains, which keep them on, do not outlive the driver.
+        if *self.claim.lock() != Claim::Nothing && self.default.is_some() {
+            dev_warn!(
+                self.device,
+                "{}: power-domains: default may be switched off now, though the processor runs on\n",
+                &*self.node
+            );
+        }
     }
 }

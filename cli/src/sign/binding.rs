@@ -106,7 +106,7 @@ impl Binding {
     /// Describes it; `files` are the names of the ELF files.
     pub fn describe(&self, files: &[PathBuf], fields: &mut Fields) {
         match &self.target {
-            Some(target) => fields.add("target", format!("{}:{}", target.soc, target.processor)),
+            Some(target) => fields.add("target", target),
             None => fields.add("target", "not bound: any processor may load it (--target binds it)"),
         }
         fields.add("counter", self.counter);

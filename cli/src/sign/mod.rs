@@ -3,14 +3,13 @@
 mod binding;
 pub mod refusal;
 mod survey;
+mod targets;
 mod values;
 
 use std::io::Write as _;
 use std::path::PathBuf;
 
 use clap::Args;
-use rproc_abi::ProcessorId;
-use rproc_board::boards::BOARDS;
 use rproc_elf::ElfFile;
 use rproc_image::{BuildError, Container, ContainerBuilder, HEADER_SIZE, SignError, Signer as _, TlvKind};
 use rproc_keys::PrivateKey;
@@ -73,6 +72,7 @@ const OWN_TLVS: [(TlvKind, &str); 6] = [
 /// Signs and writes.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     check_platform_tlvs(arguments)?;
+    let doubt = arguments.target.as_ref().map(targets::check).transpose()?.flatten();
     let inputs = arguments.files.iter().map(|path| Input::open(path)).collect::<Result<Vec<_>, _>>()?;
     let (mut key, key_identity) = read_private(&arguments.key)?;
     let identities: Vec<_> = inputs.iter().map(Input::identity).chain([key_identity]).collect();
@@ -104,25 +104,10 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     output.write(|file| container.write_to(|piece| file.write_all(piece)))?;
     output::print(&summary(arguments, &container, &key, &bound))?;
-    if let Some(doubt) = arguments.target.as_ref().and_then(doubt_about) {
+    if let Some(doubt) = doubt {
         report::note(&doubt);
     }
     Ok(())
-}
-
-/// A target that no bundled board is: a product may have its own SoC, and somebody may have mistyped.
-fn doubt_about(target: &TargetName) -> Option<String> {
-    let boards: Vec<_> = BOARDS.iter().map(|board| (board.description)()).collect();
-    let targets = boards.iter().flat_map(|board| {
-        let processors = board.coprocessors.iter();
-        processors.map(|one| (board.soc, ProcessorId(one.id)))
-    });
-    let known: Vec<String> = targets.map(|(soc, processor)| format!("{soc}:{processor}")).collect();
-    let name = format!("{}:{}", target.soc, target.processor);
-    let list = known.join(", ");
-    (!known.contains(&name)).then(|| {
-        format!("no virtual board is {name}, so that `rproc run` refuses this image everywhere; those there are: {list}")
-    })
 }
 
 /// What was bound.

@@ -1,5 +1,6 @@
 //! Values of `rproc sign`'s options as people type them.
 
+use std::fmt::{Display, Formatter};
 use std::str::FromStr;
 
 use rproc_abi::ProcessorId;
@@ -42,6 +43,12 @@ impl FromStr for TargetName {
             .ok_or_else(|| format!("there is no processor {processor:?}: use m4, m33 or m0"))?;
         Target::new(processor.0, soc).map_err(|error| error.to_string())?;
         Ok(Self { processor, soc: soc.to_owned() })
+    }
+}
+
+impl Display for TargetName {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.soc, self.processor)
     }
 }
 

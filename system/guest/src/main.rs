@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 mod firmware;
+mod interrupts;
 mod kernel_log;
 mod memory;
 mod pci;

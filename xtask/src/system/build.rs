@@ -267,7 +267,7 @@ impl Builder<'_> {
         pta: Option<&Path>,
         early: Option<&Ta>,
     ) -> Result<PathBuf> {
-        let mut inputs = Inputs::new().text(format!("{core:?} {:?}", self.packages.versions));
+        let mut inputs = Inputs::new().text(format!("{core:?} {:?} OS-initiated", self.packages.versions));
         for file in pta.into_iter().chain(early.map(|ta| ta.early.as_path())) {
             inputs = inputs.file(file)?;
         }
@@ -305,7 +305,7 @@ impl Builder<'_> {
     }
 
     fn tfa(&self, name: &str, optee: &Path, flash: &Path) -> Result<()> {
-        let out = self.cache.place("build/tfa");
+        let out = self.cache.place("build/tfa-os-initiated");
         let mut make = Command::new("make");
         make.current_dir(&self.packages.tfa_sources).args([
             "-j2",
@@ -315,6 +315,8 @@ impl Builder<'_> {
         ]);
         make.args(["E=0", "SPD=opteed", "QEMU_USE_GIC_DRIVER=QEMU_GICV3", "BL32_RAM_LOCATION=tdram"]);
         make.args(["ARM_LINUX_KERNEL_AS_BL33=1", "PRELOADED_BL33_BASE=0x44000000", "LOG_LEVEL=20"]);
+        // Linux makes power domains of nodes below /psci only where it may say which of them power down.
+        make.arg("PSCI_OS_INIT_MODE=1");
         make.arg(format!("BUILD_BASE={}", out.display()));
         for (variable, image) in [("BL32", "header"), ("BL32_EXTRA1", "pager"), ("BL32_EXTRA2", "pageable")] {
             make.arg(format!("{variable}={}", optee.join(format!("tee-{image}_v2.bin")).display()));

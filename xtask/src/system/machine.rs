@@ -30,6 +30,10 @@ pub struct Boot<'a> {
     pub logs: &'a Path,
     /// The program `rproc`, when the virtual board is part of the machine.
     pub board: Option<&'a Path>,
+    /// Further arguments of the kernel's.
+    pub arguments: &'a str,
+    /// Whether the machine has what takes its devices' messages.
+    pub messages: bool,
     /// The longest that the boot may take.
     pub limit: Duration,
 }
@@ -42,10 +46,12 @@ pub struct Outcome {
     pub took: Duration,
 }
 
-/// The machine, the same for a boot and for dumping its device tree. Without the interrupt translation service: QEMU 11.1 with a secure
-/// world takes its interrupts (LPIs) and never gives them to Linux, so the board's messages would be lost; its pin works.
-pub fn machine_options(more: &str) -> Vec<String> {
-    let machine = format!("virt,secure=on,virtualization=off,gic-version=3,its=off,memory-backend=mem{more}");
+/// The machine, the same for a boot and for dumping its device tree. Without `messages` it has no interrupt translation service (ITS), so
+/// that devices have their pins only.
+pub fn machine_options(messages: bool, more: &str) -> Vec<String> {
+    let its = if messages { "on" } else { "off" };
+    let machine =
+        format!("virt,secure=on,virtualization=off,gic-version=3,its={its},memory-backend=mem{more}");
     [
         "-M",
         &machine,
@@ -82,10 +88,11 @@ impl Boot<'_> {
     fn command(&self, socket: Option<&Path>) -> Result<Command> {
         let size = fs::metadata(self.initrd)?.len();
         let mut command = qemu(self.qemu);
-        command.args(machine_options("")).args(["-no-reboot", "-monitor", "none"]);
+        command.args(machine_options(self.messages, "")).args(["-no-reboot", "-monitor", "none"]);
         command.arg("-bios").arg(self.flash).arg("-dtb").arg(self.tree).arg("-kernel").arg(self.kernel);
         command.arg("-append").arg(format!(
-            "console=ttyAMA0,115200 rdinit=/init initrd={INITRD:#x},{size} quiet loglevel=4 panic=-1"
+            "console=ttyAMA0,115200 rdinit=/init initrd={INITRD:#x},{size} quiet loglevel=4 panic=-1 {}",
+            self.arguments
         ));
         for (file, address) in [(self.kernel, KERNEL), (self.initrd, INITRD)] {
             command

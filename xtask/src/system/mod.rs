@@ -165,11 +165,12 @@ impl Runner<'_> {
         };
         rootfs::make(self.packages, &linux, &planned.extra, &initrd)?;
         let inputs = Inputs::new().file(&planned.flash)?.text(format!("{:?}", self.packages.versions));
-        let inputs = inputs.text(machine::machine_options("").join(" "));
+        let inputs = inputs.text(machine::machine_options(planned.messages, "").join(" "));
         let nodes = planned.tree.nodes();
-        let name = format!("build/virt-{}.dtb", planned.tree.name());
+        let pins = if planned.messages { "" } else { "-pins" };
+        let name = format!("build/virt-{}{pins}.dtb", planned.tree.name());
         let tree = self.cache.entry(&name, &inputs.text(&nodes), |file| {
-            tree::make(&self.packages.qemu, &planned.flash, &nodes, file)
+            tree::make(&self.packages.qemu, &planned.flash, planned.messages, &nodes, file)
         })?;
         let kernel = linux.join("vmlinuz");
         run(&Boot {
@@ -180,6 +181,9 @@ impl Runner<'_> {
             tree: &tree,
             logs: &logs,
             board: planned.board.then_some(self.rproc),
+            // TF-A lets Linux decide on power domains while no other CPU is on.
+            arguments: if planned.tree.domains { "maxcpus=1" } else { "" },
+            messages: planned.messages,
             limit: planned.limit,
         })
     }

@@ -30,9 +30,6 @@ const REFERENCE: &str = "reference-place,core-hash";
 /// The feature of the platform service that hashes with the core's functions.
 const CORE_HASH: &str = "core-hash";
 
-/// QEMU maps no on-chip memory any more after the first interrupt, so that a wipe keeps a processor in the secure world for some ten
-/// seconds, after which Debian's kernel would take it for lost.
-const SLOW_WIPES: &str = "echo 60 > /proc/sys/kernel/watchdog_thresh\n";
 /// The kernel's own drivers of RPMsg over virtio, in the order to insert them.
 const RPMSG: [&str; 4] = ["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko", "rpmsg_tty.ko"];
 /// Inserts Linux's driver more than once, and leaves the kernel without it.
@@ -42,7 +39,7 @@ const DRIVER_SUITE: &str =
 const LIFE_SUITE: &str = "rproc-guest run life /modules/rproc_tee.ko /images/firmware/echo.img /images/firmware/foreign.img \
      /images/firmware/hang.img\n";
 /// What goes through RPMsg, where all drivers are there.
-const RPMSG_SUITES: &str = "rproc-guest run rpmsg /images/firmware/echo.img\n\
+const RPMSG_SUITES: &str = "rproc-guest run rpmsg --by messages /images/firmware/echo.img\n\
      rproc-guest run recovery /images/firmware/obey.img\n\
      rproc-guest run terminal /images/firmware/tty.img\n\
      rproc-guest run two /images/firmware/echo.img /images/firmware/starve-m0.img\n\
@@ -56,8 +53,8 @@ const LIVES: usize = 200;
 const TREE: Tree = Tree::new(&THREAD);
 
 /// The boots with tests, in order.
-const TESTS: [&str; 10] =
-    ["bare", "early", "driver", "life", "rpmsg", "lives", "lockdep", "supplicant", "file", "upstream"];
+const TESTS: [&str; 11] =
+    ["bare", "early", "driver", "life", "rpmsg", "pin", "lives", "lockdep", "supplicant", "file", "upstream"];
 
 /// A pairing of a TA with a platform service, to measure LOAD.
 struct Measurement {
@@ -111,6 +108,8 @@ pub struct Planned {
     pub limit: Duration,
     /// Whether the virtual board is part of the machine.
     pub board: bool,
+    /// Whether the board's interrupts come as messages (MSI), or else by its pin.
+    pub messages: bool,
     /// The device tree.
     pub tree: Tree,
     /// How often the guest starts firmware at least.
@@ -146,6 +145,7 @@ impl Plan<'_> {
             suites: &[],
             limit: Duration::MAX,
             board: true,
+            messages: true,
             tree: TREE,
             starts: 0,
         })
@@ -165,6 +165,7 @@ impl Plan<'_> {
             "driver" => self.driver(),
             "life" => self.life(),
             "rpmsg" => self.rpmsg(),
+            "pin" => self.pin(),
             "lives" => self.lives(),
             "lockdep" => self.lockdep(),
             "supplicant" => self.supplicant(),
@@ -192,6 +193,7 @@ impl Plan<'_> {
             suites: &["performance"],
             limit: minutes(3),
             board: true,
+            messages: true,
             tree: TREE,
             starts: 0,
         })
@@ -214,6 +216,7 @@ impl Plan<'_> {
             suites: &["bus", "absent"],
             limit: minutes(2),
             board: false,
+            messages: true,
             tree: TREE,
             starts: 0,
         })
@@ -256,6 +259,7 @@ impl Plan<'_> {
             ],
             limit: minutes(15),
             board: true,
+            messages: true,
             tree: Tree { more: SECOND_SERVICE, ..Tree::new(&V20) },
             starts: cycles as usize + 2,
         })
@@ -278,6 +282,7 @@ impl Plan<'_> {
             suites: &["driver", "commands"],
             limit: minutes(6),
             board: true,
+            messages: true,
             tree: TREE,
             starts: 8,
         })
@@ -287,44 +292,66 @@ impl Plan<'_> {
     fn life(&self) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let script = SLOW_WIPES.to_owned() + &insert(&[MAILBOX]) + LIFE_SUITE;
+        let script = "echo 1 > /sys/devices/system/cpu/cpu1/online\n".to_owned()
+            + &insert(&[MAILBOX])
+            + "rproc-guest run domains /modules/rproc_tee.ko /images/firmware/echo.img /images/firmware/foreign.img\n"
+            + LIFE_SUITE;
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(modules(&self.builder.drivers()?, &[DRIVER, MAILBOX]));
         Ok(Planned {
             name: "life",
             flash,
             extra,
-            suites: &["life"],
+            suites: &["domains", "life"],
             limit: minutes(8),
             board: true,
-            tree: Tree { mailboxes: true, ..Tree::new(&V20) },
+            messages: true,
+            tree: Tree { mailboxes: true, domains: true, ..Tree::new(&V20) },
             starts: 8,
         })
     }
 
     /// RPMsg through Linux's own drivers, rung by the board's mailboxes.
     fn rpmsg(&self) -> Result<Planned> {
+        self.talk("rpmsg", &["rpmsg", "recovery", "terminal", "two", "watchdog"], RPMSG_SUITES)
+    }
+
+    /// The same where the board has no messages, only its pin for all interrupts. After the first interrupt QEMU maps no on-chip memory any
+    /// more, so that a wipe keeps a processor in the secure world for some ten seconds, after which the kernel would take it for lost.
+    fn pin(&self) -> Result<Planned> {
+        let pin = self.talk(
+            "pin",
+            &["rpmsg", "watchdog"],
+            "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
+             rproc-guest run rpmsg --by pin /images/firmware/echo.img\n\
+             rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img",
+        )?;
+        Ok(Planned { messages: false, ..pin })
+    }
+
+    /// A boot whose firmware talks to Linux.
+    fn talk(&self, name: &'static str, suites: &'static [&'static str], tests: &str) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         // The processor waits for its mailboxes, so their driver may come last.
         let (files, mut script) = self.modules(&RPMSG, &[DRIVER, MAILBOX])?;
-        script = SLOW_WIPES.to_owned() + &script + RPMSG_SUITES;
+        script += tests;
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(files);
         Ok(Planned {
-            name: "rpmsg",
+            name,
             flash,
             extra,
-            suites: &["rpmsg", "recovery", "terminal", "two", "watchdog"],
+            suites,
             limit: minutes(14),
             board: true,
+            messages: true,
             tree: Tree { mailboxes: true, ..Tree::new(&V22) },
-            starts: 9,
+            starts: if suites.contains(&"two") { 9 } else { 4 },
         })
     }
 
-    /// Many lives under Linux's driver. Without mailboxes: the rings are laid and found all the same, and QEMU, which maps no memory of
-    /// the board any more after an interrupt, wipes it a thousand times faster.
+    /// Many lives under Linux's driver. Without mailboxes the rings are laid and found all the same.
     fn lives(&self) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
@@ -339,6 +366,7 @@ impl Plan<'_> {
             suites: &["lives"],
             limit: minutes(5),
             board: true,
+            messages: true,
             tree: TREE,
             starts: LIVES,
         })
@@ -375,6 +403,7 @@ impl Plan<'_> {
             suites: &["rpmsg", "recovery", "terminal", "two", "watchdog", "driver", "life", "lockdep"],
             limit: minutes(15),
             board: true,
+            messages: true,
             tree: Tree { mailboxes: true, ..Tree::new(&V20) },
             starts: 20,
         })
@@ -408,6 +437,7 @@ impl Plan<'_> {
             suites: &["absent", "bus", "bus", "form"],
             limit: minutes(3),
             board: true,
+            messages: true,
             tree: Tree { more: ODD_LINKS, ..Tree::new(&V21) },
             starts: 2,
         })
@@ -430,6 +460,7 @@ impl Plan<'_> {
             suites: &["bus", "interop", "panic"],
             limit: minutes(3),
             board: true,
+            messages: true,
             tree: TREE,
             starts: 5,
         })
@@ -449,6 +480,7 @@ impl Plan<'_> {
             suites: &["interop"],
             limit: minutes(3),
             board: true,
+            messages: true,
             tree: TREE,
             starts: 0,
         })

@@ -88,6 +88,7 @@ struct Processor {
     address: &'static str,
     properties: &'static str,
     mailboxes: &'static str,
+    domains: &'static str,
 }
 
 const PROCESSORS: [Processor; 2] = [
@@ -99,8 +100,9 @@ const PROCESSORS: [Processor; 2] = [
         mailboxes: r#"interrupt-parent = <&ipcc1>; interrupts = <0 4 4>;
 			mboxes = <&ipcc1 0>, <&ipcc1 1>, <&ipcc1 2>, <&ipcc1 3>; mbox-names = "vq0", "vq1", "shutdown", "detach";
 			clocks = <&m33_clock>, <&m33_bus_clock>, <&m33_clock>; st,auto-boot;"#,
+        domains: r#"power-domains = <&m33_default>, <&m33_sleep>; power-domain-names = "default", "sleep";"#,
     },
-    Processor { name: "m0", id: 2, address: "200c0000", properties: "", mailboxes: "" },
+    Processor { name: "m0", id: 2, address: "200c0000", properties: "", mailboxes: "", domains: "" },
 ];
 
 /// The DDR of the STM32MP257F-EV1 from the first of the M33's carve-outs to the end of OP-TEE's, behind which Linux's memory begins; in
@@ -178,6 +180,19 @@ const SUPPLY: &str = r#"
 };
 "#;
 
+/// Power domains of Linux's `cpuidle-psci-domain`, which Debian's kernel has: it makes one of each child of this node where the firmware
+/// can be told to power down what Linux says (TF-A's OS-initiated mode), and no domain is any CPU's. TF-A makes the node where a tree has none.
+const PSCI: &str = r#"
+/ {
+	psci {
+		compatible = "arm,psci-1.0", "arm,psci-0.2";
+		method = "smc";
+		m33_default: power-domain-m33 { #power-domain-cells = <0>; };
+		m33_sleep: power-domain-m33-sleep { #power-domain-cells = <0>; };
+	};
+};
+"#;
+
 /// What a form leaves out with a line for each: a second node of the service, whose processors are not looked at.
 pub const SECOND_SERVICE: &str = r#"
 / {
@@ -206,6 +221,8 @@ pub struct Tree {
     pub form: &'static Form,
     /// Whether the M33 has its mailboxes, clocks and its watchdog's interrupt, without which it then does not go.
     pub mailboxes: bool,
+    /// Whether the M33 has power domains. Linux makes them only while one of its processors runs (see [`PSCI`]).
+    pub domains: bool,
     /// Further nodes.
     pub more: &'static str,
 }
@@ -213,14 +230,15 @@ pub struct Tree {
 impl Tree {
     /// The processors in this form, without mailboxes and clocks.
     pub const fn new(form: &'static Form) -> Self {
-        Self { form, mailboxes: false, more: "" }
+        Self { form, mailboxes: false, domains: false, more: "" }
     }
 
     /// A name of its own among the trees.
     pub fn name(&self) -> String {
         let mailboxes = if self.mailboxes { "-mailboxes" } else { "" };
+        let domains = if self.domains { "-domains" } else { "" };
         let more = if self.more.is_empty() { "" } else { "-more" };
-        format!("{}{mailboxes}{more}", self.form.name)
+        format!("{}{mailboxes}{domains}{more}", self.form.name)
     }
 
     /// The source of what is added to QEMU's tree.
@@ -228,14 +246,16 @@ impl Tree {
         let processors: String = PROCESSORS.iter().map(|processor| self.processor(processor)).collect();
         let frame = self.form.frame.replace("{uuid}", UUID).replace("{processors}", &processors);
         let (mailboxes, clocks) = if self.mailboxes { (IPCC, SUPPLY) } else { ("", "") };
-        [BASE, &frame, mailboxes, clocks, self.more].concat()
+        let domains = if self.domains { PSCI } else { "" };
+        [BASE, &frame, mailboxes, clocks, domains, self.more].concat()
     }
 
     fn processor(&self, processor: &Processor) -> String {
-        let Processor { name, id, address, properties, mailboxes } = processor;
+        let Processor { name, id, address, properties, mailboxes, domains } = processor;
         let Form { node, own, .. } = self.form;
         let mailboxes = if self.mailboxes { mailboxes } else { "" };
-        [node, " { ", own, " ", properties, " ", mailboxes, " };\n"]
+        let domains = if self.domains { domains } else { "" };
+        [node, " { ", own, " ", properties, " ", mailboxes, " ", domains, " };\n"]
             .concat()
             .replace("{name}", name)
             .replace("{id}", &id.to_string())
@@ -244,11 +264,14 @@ impl Tree {
 }
 
 /// Writes the blob to `into`. TF-A's image must be the one that will be booted: QEMU's tree says what is in secure memory.
-pub fn make(qemu_tree: &Path, flash: &Path, nodes: &str, into: &Path) -> Result<()> {
+pub fn make(qemu_tree: &Path, flash: &Path, messages: bool, nodes: &str, into: &Path) -> Result<()> {
     let dumped = into.with_extension("dumped");
     let source = into.with_extension("dts");
     let mut command = qemu(qemu_tree);
-    command.args(machine_options(&format!(",dumpdtb={}", dumped.display()))).arg("-bios").arg(flash);
+    command
+        .args(machine_options(messages, &format!(",dumpdtb={}", dumped.display())))
+        .arg("-bios")
+        .arg(flash);
     output(&mut command).context("QEMU's device tree")?;
     let dts = output(Command::new("dtc").args(["-q", "-I", "dtb", "-O", "dts"]).arg(&dumped))?;
     // Seeds of QEMU's: the same in every boot they would be worse than none.

@@ -5,6 +5,7 @@ mod bus;
 mod channel;
 mod commands;
 mod cycles;
+mod domains;
 mod driver;
 mod footprint;
 mod form;
@@ -93,11 +94,10 @@ pub enum Suite {
     Commands(commands::Arguments),
     /// Linux's remoteproc driver: attachment, clocks, power domains, sleep, what firmware does not answer, failed recoveries
     Life(life::Arguments),
+    /// Power domains of a processor, under Linux's driver
+    Domains(domains::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
-    Rpmsg {
-        /// A good image whose firmware echoes
-        image: PathBuf,
-    },
+    Rpmsg(rpmsg::Arguments),
     /// The watchdog's interrupt, as Linux's driver takes it
     Watchdog(watchdog::Arguments),
     /// Firmware that faults in the middle of a talk, under Linux's driver
@@ -149,7 +149,8 @@ impl Suite {
             Self::Form(_) => "form",
             Self::Commands(_) => "commands",
             Self::Life(_) => "life",
-            Self::Rpmsg { .. } => "rpmsg",
+            Self::Domains(_) => "domains",
+            Self::Rpmsg(_) => "rpmsg",
             Self::Watchdog(_) => "watchdog",
             Self::Recovery { .. } => "recovery",
             Self::Terminal { .. } => "terminal",
@@ -179,8 +180,9 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Absent(arguments) => form::run_absent(arguments, &mut report),
         Suite::Form(arguments) => form::run(arguments, &mut report),
         Suite::Commands(arguments) => commands::run(arguments, &mut report),
+        Suite::Domains(arguments) => domains::run(arguments, target, &mut report),
         Suite::Life(arguments) => life::run(arguments, target, &mut report),
-        Suite::Rpmsg { image } => rpmsg::run(image, &mut report),
+        Suite::Rpmsg(arguments) => rpmsg::run(arguments, &mut report),
         Suite::Watchdog(arguments) => watchdog::run(arguments, &mut report),
         Suite::Recovery { image } => recovery::run(image, &mut report),
         Suite::Terminal { image } => terminal::run(image, &mut report),

@@ -1,12 +1,14 @@
 //! RPMsg between a program on Linux and the firmware, through Linux's driver and the kernel's own ones.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use clap::{Args, ValueEnum};
 
 use super::channel::{Channel, LARGEST, announced};
 use super::driver::{Processor, offer};
+use crate::interrupts;
 use crate::kernel_log::KernelLog;
 use crate::report::Report;
 
@@ -14,10 +16,31 @@ use crate::report::Report;
 const CHANNEL: &str = "rproc-echo";
 /// How many messages are exchanged: each size comes twice at least.
 const MESSAGES: usize = 1000;
+/// The driver of the board's mailboxes, which names its interrupts.
+const MAILBOXES: &str = "rproc_ipcc";
+
+/// What the board interrupts Linux by.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum By {
+    /// Messages (MSI), one for all mailboxes
+    Messages,
+    /// The pin of the PCI device
+    Pin,
+}
+
+/// What is loaded, and what is expected.
+#[derive(Args)]
+pub struct Arguments {
+    /// A good image whose firmware echoes
+    image: PathBuf,
+    /// How the board is to interrupt Linux
+    #[arg(long)]
+    by: By,
+}
 
 /// Runs the suite.
-pub fn run(image: &Path, report: &mut Report) -> Result<()> {
-    offer(image, "good.img")?;
+pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
+    offer(&arguments.image, "good.img")?;
     let m33 = Processor::find("m33").context("the driver waits for the mailboxes")?;
     let mut log = KernelLog::from_now()?;
     let mut took = None;
@@ -51,6 +74,16 @@ pub fn run(image: &Path, report: &mut Report) -> Result<()> {
         report.value("round-trips", format!("{rate:.0}"), "1/s");
     }
     drop(channel);
+    report.test("interrupts", || {
+        let (taken, controllers) = (interrupts::taken(MAILBOXES)?, interrupts::controllers(MAILBOXES)?);
+        let messages = controllers.iter().filter(|controller| controller.contains("MSI")).count();
+        let expected = match arguments.by {
+            By::Messages => messages == 2 && controllers.len() == 2,
+            By::Pin => messages == 0 && controllers.len() == 1,
+        };
+        ensure!(expected && taken > 0, "{taken} interrupts, through {controllers:?}");
+        Ok(format!("{taken}, through {controllers:?}"))
+    });
     report.test("comes-to-rest", || {
         m33.set("state", "stop")?;
         m33.ensure_state("offline")?;

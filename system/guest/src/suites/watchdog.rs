@@ -1,13 +1,13 @@
 //! Firmware whose watchdog runs out: Linux is interrupted, takes the processor for crashed and recovers it, each time once.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use super::driver::{CRASH_IS_MEANT, Processor, offer, take_dump};
+use crate::interrupts;
 use crate::kernel_log::KernelLog;
 use crate::report::Report;
 
@@ -22,7 +22,6 @@ pub struct Arguments {
 
 /// What the firmware traces when it has stopped to feed.
 const UNFED: &str = "the watchdog is no longer fed";
-const INTERRUPTS: &str = "/proc/interrupts";
 /// What the kernel logs of a crash, and of every start.
 const CRASHED: &str = "crash detected in m33";
 const STARTED: &str = "remote processor m33 is now up";
@@ -35,13 +34,13 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     offer(&arguments.good, "good.img")?;
     let m33 = Processor::find("m33").context("the driver waits for the watchdog's interrupt")?;
     let mut log = KernelLog::from_now()?;
-    let before = interrupts("m33")?;
+    let before = interrupts::taken("m33")?;
     report.test("is-quiet-for-other-firmware", || {
         m33.boot("good.img")?;
         m33.wait_for_trace("ready")?;
         m33.set("state", "stop")?;
         m33.ensure_state("offline")?;
-        ensure!(interrupts("m33")? == before, "an interrupt of a watchdog that does not run");
+        ensure!(interrupts::taken("m33")? == before, "an interrupt of a watchdog that does not run");
         Ok("started and stopped, without an interrupt")
     });
     report.test("bites", || {
@@ -79,7 +78,7 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     });
     report.test("one-interrupt-a-bite", || {
         let crashes = log.count(CRASHED)?;
-        let taken = interrupts("m33")? - before;
+        let taken = interrupts::taken("m33")? - before;
         ensure!(taken == crashes && crashes >= 2, "{taken} interrupts for {crashes} crashes");
         Ok(format!("{taken} interrupts for {crashes} crashes"))
     });
@@ -87,15 +86,6 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     let meant = [&CRASH_IS_MEANT[..], &["does not answer the request to shut down"]].concat();
     report.test("no-warning", || log.ensure_quiet(&meant));
     Ok(())
-}
-
-/// How often the interrupt of this name was taken, on all processors of Linux's.
-fn interrupts(name: &str) -> Result<u64> {
-    let text = fs::read_to_string(Path::new(INTERRUPTS))?;
-    let Some(line) = text.lines().find(|line| line.split_whitespace().last() == Some(name)) else {
-        bail!("no interrupt of {name} in {INTERRUPTS}:\n{text}");
-    };
-    Ok(line.split_whitespace().skip(1).map_while(|word| word.parse::<u64>().ok()).sum())
 }
 
 /// Waits until the kernel has logged this more than so many times.
