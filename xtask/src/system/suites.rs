@@ -380,7 +380,8 @@ impl Plan<'_> {
         let gone: String =
             RPMSG.iter().rev().map(|name| format!("rmmod {}\n", name.trim_end_matches(".ko"))).collect();
         // `rpmsg_core` is in Debian's kernel itself.
-        let script = insert(&["rpmsg_core.ko"])
+        let script = "echo 1 > /proc/sys/kernel/panic_on_oops\n".to_owned()
+            + &insert(&["rpmsg_core.ko"])
             + &insert(&RPMSG)
             + &insert(&[DRIVER, MAILBOX])
             + RPMSG_SUITES
