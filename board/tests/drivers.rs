@@ -8,9 +8,9 @@ mod assembly;
 
 use std::time::Duration;
 
-use rproc_board::tee::SecurePort;
+use rproc_abi::ProcessorId;
+use rproc_board::tee::{SecurePort, regions_of};
 use rproc_board::{Board, Cause, Initiator, Wake, boards};
-use rproc_platform::boards::{STM32MP157F_DK2_M4, STM32MP257F_EV1_M0};
 use rproc_platform::stm32mp15::{CortexM4, RccBoot};
 use rproc_platform::stm32mp25::{CortexM0Plus, M0_CLOCKS};
 use rproc_platform::{Hardware, RemoteProcessor};
@@ -28,18 +28,19 @@ fn the_m0_plus_runs_in_memory_that_is_its_own() {
     let mut board = Board::new(boards::stm32mp257f_ev1()).unwrap();
     let mut hardware = secure(&board);
     let linux = board.port(Initiator::A35NonSecure);
-    let mut m0 = CortexM0Plus::new(&STM32MP257F_EV1_M0, M0_CLOCKS);
-    let regions = STM32MP257F_EV1_M0;
+    let regions = regions_of(boards::stm32mp257f_ev1().coprocessor(ProcessorId::CORTEX_M0_PLUS.0));
+    let mut m0 = CortexM0Plus::new(regions, M0_CLOCKS);
     m0.close(&mut hardware).unwrap();
-    for region in &regions {
-        let refused = linux.read32(region.physical).unwrap_err();
+    // Both ends, which lie under different guards where a region spans two banks.
+    for address in regions.iter().flat_map(|region| [region.physical, region.physical + region.size - 4]) {
+        let refused = linux.read32(address).unwrap_err();
         assert!(
             matches!(refused.cause, Cause::Firewall { guard, .. } if guard.starts_with("RISAL")),
             "{refused}"
         );
     }
     hardware.write_memory(CODE.into(), &assembly::count(CODE, SHARED).image()).unwrap();
-    m0.share(&mut hardware, &regions[2]).unwrap();
+    m0.share(&mut hardware, regions.iter().find(|region| region.physical == SHARED.into()).unwrap()).unwrap();
     m0.release(&mut hardware).unwrap();
     assert_eq!(board.run_for(MILLISECOND), Wake::Deadline);
     let counted = linux.read32(SHARED.into()).unwrap();
@@ -60,10 +61,11 @@ fn the_m4_is_started_and_held_and_linux_may_only_when_it_is_given_away() {
     let mut board = Board::new(boards::stm32mp157f_dk2()).unwrap();
     let mut hardware = secure(&board);
     let linux = board.port(Initiator::A35NonSecure);
-    let mut m4 = CortexM4::new(&STM32MP157F_DK2_M4, RccBoot);
+    let regions = regions_of(boards::stm32mp157f_dk2().coprocessor(ProcessorId::CORTEX_M4.0));
+    let mut m4 = CortexM4::new(regions, RccBoot);
     m4.close(&mut hardware).unwrap();
     hardware.write_memory(RETRAM, &assembly::count(0, SHARED).image()).unwrap();
-    let region = STM32MP157F_DK2_M4.iter().find(|region| region.name == "ipc_shm").unwrap();
+    let region = regions.iter().find(|region| region.name == "ipc_shm").unwrap();
     m4.share(&mut hardware, region).unwrap();
     m4.release(&mut hardware).unwrap();
     assert_eq!(board.run_for(MILLISECOND), Wake::Deadline);

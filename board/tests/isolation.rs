@@ -14,7 +14,6 @@ use lab::{Lab, M33};
 use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_board::{Board, Cause, Happening, Initiator};
 use rproc_platform::RegionKind;
-use rproc_platform::boards::STM32MP257F_EV1_M33 as REGIONS;
 use rproc_service::Policy;
 
 const RISAF4: u64 = 0x420d_0000;
@@ -115,7 +114,7 @@ fn an_attempt_is_refused_by_the_right_guard_and_moves_nothing() {
 #[test]
 fn the_shared_region_stays_shared() {
     let mut lab = Lab::new(Policy::Strict);
-    let shared: Vec<_> = REGIONS.iter().filter(|region| region.kind == RegionKind::Shared).collect();
+    let shared: Vec<_> = lab::regions().filter(|region| region.kind == RegionKind::Shared).collect();
     assert_eq!(shared.len(), 1);
     let steps: [&dyn Fn(&mut Lab); 5] = [
         &|_| {},

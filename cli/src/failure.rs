@@ -40,6 +40,14 @@ impl Failure {
         Self::Trouble { error: anyhow::anyhow!("{error}"), help: Some(help.into()) }
     }
 
+    /// Trouble with what it happened at before its message; a refusal tells that by itself.
+    pub fn context(self, happened: impl std::fmt::Display + Send + Sync + 'static) -> Self {
+        match self {
+            Self::Trouble { error, help } => Self::Trouble { error: error.context(happened), help },
+            refused => refused,
+        }
+    }
+
     /// As an error without its own exit code, for a command that goes on to tell how it ended.
     pub fn into_error(self) -> anyhow::Error {
         match self {

@@ -1,8 +1,9 @@
 //! Files that are read: in pieces or as a whole, from disk or from a pipe.
 
+use std::fmt::{Display, Formatter};
 use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,10 +12,42 @@ use crate::failure::Failure;
 
 /// The largest file that is read as a whole: ELF32 and the container end at 4 GiB.
 const WHOLE_LIMIT: u64 = 1 << 32;
-/// The most that is taken from a pipe or a device, which do not say where they end.
+/// The most that is taken from a pipe, which does not say where it ends.
 const STREAM_LIMIT: u64 = 256 << 20;
 /// The most that a key file has; a PEM of RSA-4096 has 3.3 KB.
 const KEY_LIMIT: u64 = 64 << 10;
+
+/// What a file should hold, for what is said of one that does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A signed image or an ELF file.
+    Firmware,
+    /// A key, PEM or DER.
+    Key,
+    /// A device tree blob.
+    Tree,
+}
+
+impl Kind {
+    /// Where such a file comes from.
+    fn source(self) -> &'static str {
+        match self {
+            Self::Firmware => "give the ELF file that the linker wrote, or an image that `rproc sign` wrote",
+            Self::Key => "make a key with `rproc keys new FILE`",
+            Self::Tree => "compile one with dtc; that of a running Linux is /sys/firmware/fdt",
+        }
+    }
+}
+
+impl Display for Kind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Firmware => "firmware file",
+            Self::Key => "key file",
+            Self::Tree => "device tree blob",
+        })
+    }
+}
 
 /// Which file it is, whatever name it was opened by: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,17 +83,15 @@ enum Content {
 }
 
 impl Input {
-    /// Opens a file, or reads a pipe to its end.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
+    /// Opens a file, or reads a pipe without a name (`/dev/stdin`, a shell's `<(…)`) to its end.
+    ///
+    /// # Errors
+    /// Anything else is named for what it is, before it is opened.
+    pub fn open(path: &Path, kind: Kind) -> Result<Self, Failure> {
         let cannot = || format!("cannot read {}", path.display());
+        check(path, kind)?;
         let mut file = File::open(path).with_context(cannot)?;
         let metadata = file.metadata().with_context(cannot)?;
-        if metadata.is_dir() {
-            return Err(Failure::help(
-                format!("{} is a directory", path.display()),
-                "give the firmware file in it",
-            ));
-        }
         let identity = Identity::of(&metadata);
         let (len, content) = if metadata.is_file() {
             (metadata.len(), Content::OnDisk(file))
@@ -117,19 +148,58 @@ impl Input {
             )
             .into());
         }
+        self.read(WHOLE_LIMIT)
+    }
+
+    /// All bytes of a file that should be a key, and none of one that is too large to be one.
+    pub fn read_key(self) -> Result<Vec<u8>, Failure> {
+        self.read(KEY_LIMIT)
+    }
+
+    fn read(self, limit: u64) -> Result<Vec<u8>, Failure> {
         match self.content {
+            Content::InMemory(bytes) if bytes.len() as u64 > limit => Err(too_long(&self.path, limit)),
             Content::InMemory(bytes) => Ok(bytes),
-            Content::OnDisk(mut file) => read_at_most(&mut file, WHOLE_LIMIT, &self.path),
+            Content::OnDisk(mut file) => read_at_most(&mut file, limit, &self.path),
         }
     }
 }
 
-/// The bytes of a key file, and which file it is.
-pub fn read_key_file(path: &Path) -> Result<(Vec<u8>, Identity), Failure> {
-    let cannot = || format!("cannot read {}", path.display());
-    let mut file = File::open(path).with_context(cannot)?;
-    let identity = Identity::of(&file.metadata().with_context(cannot)?);
-    Ok((read_at_most(&mut file, KEY_LIMIT, path)?, identity))
+/// Whether it can be read to an end. A FIFO waits for a writer as soon as it is opened, and most devices do not end.
+fn check(path: &Path, kind: Kind) -> Result<(), Failure> {
+    let name = path.display();
+    if path == Path::new("-") {
+        return Err(Failure::help(
+            "- is no file: the standard input is not read under this name",
+            format!("give the name of a {kind}, or /dev/stdin if a pipe writes it; ./- is a file"),
+        ));
+    }
+    let what = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        Err(error) => {
+            let help = (error.kind() == ErrorKind::NotFound).then(|| kind.source().to_owned());
+            let error = anyhow::Error::new(error).context(format!("cannot read {name}"));
+            return Err(Failure::Trouble { error, help });
+        }
+    };
+    // A pipe that has a descriptor and no name is open at its other end, or was.
+    if what.is_file() || (what.is_fifo() && std::fs::canonicalize(path).is_err()) {
+        return Ok(());
+    }
+    Err(if what.is_dir() {
+        let own = if kind == Kind::Tree { "; that of a running Linux is /sys/firmware/fdt" } else { "" };
+        Failure::help(format!("{name} is a directory"), format!("give the {kind} in it{own}"))
+    } else if what.is_fifo() {
+        let help = format!("give a {kind}, or /dev/stdin if a pipe writes it");
+        Failure::help(format!("{name} is a FIFO, which is not read"), help)
+    } else {
+        let is = if what.is_socket() { "socket" } else { "device" };
+        Failure::help(format!("{name} is a {is}, which is not read"), format!("give a {kind}"))
+    })
+}
+
+fn too_long(path: &Path, limit: u64) -> Failure {
+    anyhow::anyhow!("{} has more than {limit} bytes", path.display()).into()
 }
 
 fn read_at_most(file: &mut File, limit: u64, path: &Path) -> Result<Vec<u8>, Failure> {
@@ -140,7 +210,7 @@ fn read_at_most(file: &mut File, limit: u64, path: &Path) -> Result<Vec<u8>, Fai
     bytes.try_reserve_exact(usize::try_from(expected + 1).unwrap_or(usize::MAX)).with_context(cannot)?;
     file.take(limit + 1).read_to_end(&mut bytes).with_context(cannot)?;
     if bytes.len() as u64 > limit {
-        return Err(anyhow::anyhow!("{} has more than {limit} bytes", path.display()).into());
+        return Err(too_long(path, limit));
     }
     Ok(bytes)
 }
@@ -162,7 +232,7 @@ mod tests {
     fn a_file_is_read_in_pieces_and_as_a_whole() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(b"0123456789").unwrap();
-        let input = Input::open(file.path()).unwrap();
+        let input = Input::open(file.path(), Kind::Firmware).unwrap();
         assert_eq!(input.len(), 10);
         assert_eq!(input.take(3..5).unwrap(), b"34");
         assert_eq!(input.take(8..20).unwrap(), b"89");
@@ -171,18 +241,45 @@ mod tests {
         assert_eq!(input.read_all().unwrap(), b"0123456789");
     }
 
-    #[test]
-    fn a_device_without_length_is_read_to_its_end() {
-        let input = Input::open(Path::new("/dev/null")).unwrap();
-        assert_eq!(input.len(), 0);
-        assert!(input.read_at(0, &mut [0]).is_err());
-        assert!(input.read_all().unwrap().is_empty());
+    fn refusal(path: &Path) -> String {
+        match Input::open(path, Kind::Key).map(|input| input.len()) {
+            Err(Failure::Trouble { error, help: Some(help) }) => format!("{error}; {help}"),
+            other => panic!("{}: {other:?}", path.display()),
+        }
     }
 
     #[test]
-    fn directories_and_missing_files_are_trouble() {
-        assert!(matches!(Input::open(Path::new("/")), Err(Failure::Trouble { help: Some(_), .. })));
-        assert!(Input::open(Path::new("/no/such/file")).is_err());
-        assert!(read_key_file(Path::new("/dev/zero")).is_err(), "endless");
+    fn what_does_not_end_is_named_and_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        // It would wait for a writer for ever.
+        nix::unistd::mkfifo(&path("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+        for (path, is, next) in [
+            (path("fifo"), "is a FIFO", "give a key file, or /dev/stdin"),
+            (path("socket"), "is a socket", "give a key file"),
+            ("/dev/zero".into(), "is a device", "give a key file"),
+            ("/dev/null".into(), "is a device", "give a key file"),
+            ("/".into(), "is a directory", "give the key file in it"),
+            ("-".into(), "- is no file", "./- is a file"),
+        ] {
+            let said = refusal(&path);
+            assert!(said.contains(is) && said.contains(next), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_its_own_limit() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&[0; KEY_LIMIT as usize]).unwrap();
+        let read = |file: &tempfile::NamedTempFile| Input::open(file.path(), Kind::Key).unwrap().read_key();
+        assert_eq!(read(&file).unwrap().len() as u64, KEY_LIMIT);
+        file.write_all(b"x").unwrap();
+        assert!(read(&file).is_err());
+    }
+
+    #[test]
+    fn a_missing_file_is_trouble() {
+        assert!(Input::open(Path::new("/no/such/file"), Kind::Firmware).is_err());
     }
 }

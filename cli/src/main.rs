@@ -8,6 +8,7 @@ mod doctor;
 mod failure;
 mod input;
 mod inspect;
+mod interrupt;
 mod keys;
 mod limits;
 #[cfg(target_os = "linux")]
@@ -20,29 +21,22 @@ mod sign;
 #[cfg(target_os = "linux")]
 mod tee;
 mod text;
+mod usage;
 mod verify;
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
 
 use arguments::{Cli, Command};
-use failure::{Failure, TROUBLE};
+use failure::Failure;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            // Nothing is left to tell when even this message cannot be written.
-            let _ = error.print();
-            return match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
-                _ => ExitCode::from(TROUBLE),
-            };
-        }
+    let done = match Cli::try_parse() {
+        Ok(cli) => run(cli.command),
+        Err(error) => usage::tell(error),
     };
-    match run(cli.command) {
+    match done {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             report::print(&failure);

@@ -6,17 +6,29 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use tempfile::NamedTempFile;
 
 use crate::failure::Failure;
 use crate::input::Identity;
 
-/// Prints text in one go. A reader that has seen enough, as `head`, is no error.
-pub fn print(text: &str) -> Result<(), Failure> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        done => Ok(done.context("cannot write to the standard output")?),
+/// Writes text in one go to what is or stands for the standard output; `false` when its reader has seen enough, as `head`,
+/// which is no error.
+pub fn write(out: &mut impl Write, text: &str) -> anyhow::Result<bool> {
+    written(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
+/// The same of text that has been written.
+pub fn written(done: std::io::Result<()>) -> anyhow::Result<bool> {
+    match done {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        done => done.map(|()| true).context("cannot write to the standard output"),
     }
+}
+
+/// Prints text in one go.
+pub fn print(text: &str) -> Result<(), Failure> {
+    write(&mut std::io::stdout().lock(), text)?;
+    Ok(())
 }
 
 /// Prints a value as one JSON object, indented.
@@ -50,16 +62,12 @@ impl OutputFile {
         let cannot = || format!("cannot write {}", path.display());
         let metadata = match std::fs::metadata(path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let target = Self { target: path.to_owned() };
-                if !target.folder().is_dir() {
-                    return Err(Failure::help(
-                        format!("{}: there is no folder {}", cannot(), target.folder().display()),
-                        "make the folder first",
-                    ));
-                }
-                return Ok(target);
+            // What a symbolic link leads to is made, not the link replaced. A chain of them ends, or is another error.
+            Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => {
+                let leads = std::fs::read_link(path).with_context(cannot)?;
+                return Self::new(&folder_of(path).join(leads), inputs);
             }
+            Err(error) if error.kind() == ErrorKind::NotFound => return Self::checked(path.to_owned()),
             Err(error) => return Err(anyhow::Error::new(error).context(cannot()).into()),
         };
         if !metadata.is_file() {
@@ -75,7 +83,12 @@ impl OutputFile {
             ));
         }
         // What a symbolic link leads to is replaced, not the link.
-        Ok(Self { target: std::fs::canonicalize(path).with_context(cannot)? })
+        Self::checked(std::fs::canonicalize(path).with_context(cannot)?)
+    }
+
+    fn checked(target: PathBuf) -> Result<Self, Failure> {
+        check_folder(&target)?;
+        Ok(Self { target })
     }
 
     /// Writes as [`OutputFile::write`] does, and comes back when all of it is on the disk, for what is there only once.
@@ -83,7 +96,7 @@ impl OutputFile {
         self,
         content: impl FnOnce(&mut File) -> std::io::Result<()>,
     ) -> Result<(), Failure> {
-        let folder = self.folder().to_owned();
+        let folder = folder_of(&self.target).to_owned();
         self.write(|file| content(file).and_then(|()| file.sync_all()))?;
         // The name is the folder's.
         let synced = File::open(&folder).and_then(|folder| folder.sync_all());
@@ -93,25 +106,49 @@ impl OutputFile {
     /// Writes a file beside the target and then gives it the target's name: on any failure the target is what it was.
     pub fn write(self, content: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), Failure> {
         let cannot = || format!("cannot write {}", self.target.display());
-        let mut file = tempfile::Builder::new()
-            .prefix(".rproc-")
-            // The umask takes away from these what it takes away from every new file.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(self.folder())
-            // Without the temporary file's name, which means nothing to anybody.
-            .map_err(|error| std::io::Error::from(error.kind()))
-            .with_context(cannot)?;
+        let mut file = temporary(&self.target)?;
         content(file.as_file_mut()).with_context(cannot)?;
         file.persist(&self.target).map_err(|failed| failed.error).with_context(cannot)?;
         Ok(())
     }
+}
 
-    fn folder(&self) -> &Path {
-        match self.target.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        }
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     }
+}
+
+/// Checks, before any work is done, that a file can be made beside `path`.
+pub fn check_folder(path: &Path) -> Result<(), Failure> {
+    // Nothing but an attempt knows of rights, of file systems that take no files, and of full ones.
+    temporary(path).map(drop)
+}
+
+/// A file beside `path`, which is removed unless it gets a name.
+fn temporary(path: &Path) -> Result<NamedTempFile, Failure> {
+    let folder = folder_of(path);
+    if !folder.is_dir() {
+        return Err(Failure::help(
+            format!("cannot write {}: there is no folder {}", path.display(), folder.display()),
+            "make the folder first",
+        ));
+    }
+    let made = tempfile::Builder::new()
+        .prefix(".rproc-")
+        // The umask takes away from these what it takes away from every new file.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder);
+    made.map_err(|error| {
+        // Without the temporary file's name, which means nothing to anybody.
+        let kind = error.kind();
+        let folder = folder.display();
+        Failure::help(
+            format!("cannot write {}: no file can be made in {folder}: {kind}", path.display()),
+            "give a name in a folder that takes files",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -153,6 +190,36 @@ mod tests {
         OutputFile::new(&link, &[]).unwrap().write(|file| file.write_all(b"new")).unwrap();
         assert!(link.is_symlink());
         assert_eq!(std::fs::read(&input).unwrap(), b"new");
+    }
+
+    #[test]
+    fn what_a_dangling_link_leads_to_is_made() {
+        use std::os::unix::fs::symlink;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        symlink("second", path("first")).unwrap();
+        symlink("made", path("second")).unwrap();
+        OutputFile::new(&path("first"), &[]).unwrap().write(|file| file.write_all(b"new")).unwrap();
+        assert!(path("first").is_symlink() && path("second").is_symlink());
+        assert_eq!(std::fs::read(path("made")).unwrap(), b"new");
+
+        symlink("no/such/folder/file", path("astray")).unwrap();
+        symlink("loop", path("loop")).unwrap();
+        assert!(OutputFile::new(&path("astray"), &[]).is_err());
+        assert!(OutputFile::new(&path("loop"), &[]).is_err());
+    }
+
+    #[test]
+    fn a_folder_that_takes_no_files_is_told_before_the_work() {
+        // Root writes wherever the rights say no, but not here.
+        let Err(Failure::Trouble { error, help: Some(_) }) = OutputFile::new(Path::new("/proc/out"), &[])
+        else {
+            panic!()
+        };
+        assert!(
+            error.to_string().starts_with("cannot write /proc/out: no file can be made in /proc"),
+            "{error}"
+        );
     }
 
     #[test]

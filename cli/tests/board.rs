@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Folder, Run};
+use common::{Folder, Run, replaced, switched_off, tree};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -78,6 +78,34 @@ fn a_failure_is_told_once() {
     assert_eq!(run.code, 1);
     assert_eq!(run.stderr.matches("no machine attached").count(), 1, "{}", run.stderr);
     assert!(run.stderr.contains("waits for a machine at sock"), "{}", run.stderr);
+}
+
+#[test]
+fn a_log_that_takes_no_more_is_told_and_its_events_with_it() {
+    let folder = Folder::new();
+    let run = folder.rproc("board serve --socket sock --wait 50ms --log /dev/full");
+    assert_eq!(run.code, 1);
+    for told in
+        ["the log ends here: cannot write /dev/full", "waits for a machine at sock", "no machine attached"]
+    {
+        assert_eq!(run.stderr.matches(told).count(), 1, "{told}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn showing_a_board_finds_what_the_doctor_finds() {
+    let folder = Folder::new();
+    let linux = tree("stm32mp257f-ev1", "linux");
+    folder.write("off.dtb", &switched_off(&linux, "mailbox@40490000"));
+    let service = b"rproc-service-80a4c275";
+    folder.write("name.dtb", &replaced(&linux, service, b"rproc-sarvice-80a4c275"));
+    for (file, told) in [
+        ("off.dtb", "`mboxes` is /soc@0/mailbox@40490000, which is switched off"),
+        ("name.dtb", "property `compatible` is `rproc-sarvice-80a4c275"),
+    ] {
+        let run = folder.rproc(&format!("board show stm32mp257f-ev1 --linux-tree {file}"));
+        assert!(run.code == 1 && run.stdout.contains(told), "{file}: {}", run.stdout);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
 use common::Folder;
@@ -69,6 +69,25 @@ fn a_dash_is_no_file() {
         let run = folder.rproc(command);
         assert!(run.code == 1 && run.stderr.contains("./- is one"), "{command}: {}", run.stderr);
         assert!(run.stdout.is_empty() && !folder.path("-").exists(), "{command}: {}", run.stdout);
+    }
+}
+
+#[test]
+fn what_cannot_be_written_is_told_before_the_run() {
+    let folder = Folder::new();
+    for command in [
+        "run --crash-after 1ms --recovery on --coredump /proc/core.elf",
+        "run --crash-after 1ms --recovery on --coredump none/core.elf",
+        "board show stm32mp157f-dk2 --svg /proc/board.svg",
+        "keys new /proc/a.pem",
+    ] {
+        let run = folder.rproc(command);
+        assert!(run.code == 1 && run.stdout.is_empty(), "{command}: {}", run.stdout);
+        assert!(
+            run.stderr.contains("cannot write") && run.stderr.contains("help:"),
+            "{command}: {}",
+            run.stderr
+        );
     }
 }
 
@@ -155,6 +174,20 @@ fn a_pipe_can_be_read_and_a_closed_one_written() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     cat.wait().unwrap();
 
+    // A key is read once, whatever it is for.
+    for arguments in ["keys fingerprint /dev/stdin", "run --key /dev/stdin --with m0 --timeout 1ms"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_rproc"))
+            .args(arguments.split_whitespace())
+            .stdin({
+                let (reader, mut writer) = std::io::pipe().unwrap();
+                writer.write_all(&folder.read("p256.pem")).unwrap();
+                reader
+            })
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{arguments}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     let mut child = Command::new(env!("CARGO_BIN_EXE_rproc"))
         .args(["inspect", "app.signed", "--json"])
         .current_dir(folder.path("."))
@@ -200,6 +233,62 @@ fn a_full_disk_is_trouble_and_no_panic() {
             .status()
             .unwrap();
         assert!(matches!(status.code(), Some(0..=2)), "{arguments:?}: {status}");
+    }
+}
+
+#[test]
+fn a_standard_output_that_takes_nothing_is_trouble() {
+    let folder = Folder::new();
+    for arguments in
+        ["--help", "help run", "--version", "board list", "completions bash", "run --timeout 1ms"]
+    {
+        let output = Command::new(env!("CARGO_BIN_EXE_rproc"))
+            .args(arguments.split_whitespace())
+            .current_dir(folder.path("."))
+            .stdout(std::fs::File::options().write(true).open("/dev/full").unwrap())
+            .output()
+            .unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments}: {stderr}");
+        assert!(stderr.contains("cannot write to the standard output"), "{arguments}: {stderr}");
+    }
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_trouble() {
+    let folder = Folder::new();
+    for arguments in ["--help", "board list", "run --timeout 1ms"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rproc"));
+        command.args(arguments.split_whitespace()).current_dir(folder.path(".")).stdout(writer);
+        let output = command.output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""), "{arguments}");
+    }
+}
+
+#[test]
+fn a_fifo_holds_nothing_up() {
+    let folder = Folder::new();
+    let fifo = folder.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for command in [
+        "run fifo",
+        "run app.elf --with m0=fifo",
+        "run app.elf --key fifo",
+        "inspect fifo",
+        "verify fifo --key p256.pub.pem",
+        "verify app.signed --key fifo",
+        "sign fifo -o out --key p256.pem",
+        "keys fingerprint fifo",
+        "board show stm32mp157f-dk2 --linux-tree fifo",
+        "doctor --linux-tree fifo",
+        "tee load fifo --core m33",
+    ] {
+        let run = folder.rproc(command);
+        assert!(run.code == 1 && run.stderr.contains("fifo is a FIFO"), "{command}: {}", run.stderr);
+        assert!(run.stderr.contains("help: give a "), "{command}: {}", run.stderr);
     }
 }
 

@@ -549,3 +549,34 @@ fn a_crash_is_ordered_before_the_time_is_out() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("give a longer --timeout"));
 }
+
+#[test]
+fn a_signal_ends_the_run_in_order() {
+    use nix::sys::signal::{Signal, kill};
+    use std::io::{BufRead as _, BufReader};
+    use std::os::unix::process::ExitStatusExt as _;
+
+    for signals in [&[Signal::SIGINT][..], &[Signal::SIGTERM], &[Signal::SIGINT, Signal::SIGTERM]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rproc"));
+        command.args(["run", "--json", "--expect", "nonsense", "--timeout", "1h", "--real-time"]);
+        let mut child = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        assert!(lines.any(|line| line.contains("echo: ready")));
+        for signal in signals {
+            kill(nix::unistd::Pid::from_raw(child.id() as i32), *signal).unwrap();
+        }
+        let rest: Vec<Value> = lines.map(|line| serde_json::from_str(&line).unwrap()).collect();
+        let last = rest.last().unwrap();
+        assert_eq!(
+            (&last["event"], &last["outcome"]),
+            (&"finished".into(), &"interrupted".into()),
+            "{signals:?}"
+        );
+        assert_eq!(of(&rest, "shutdown").len(), 1, "the firmware is asked to stop");
+        // The last of several that the run has seen counts.
+        let ended_by = child.wait().unwrap().signal().unwrap();
+        let signal = signals.iter().find(|signal| **signal as i32 == ended_by).unwrap();
+        assert_eq!(last["exit_code"], 128 + ended_by);
+        assert_eq!(last["reason"], format!("ended by {}", signal.as_str()));
+    }
+}

@@ -37,6 +37,9 @@ fn read(bytes: &[u8]) {
         let _ = ownership(&Model::of(&linux), &SecureModel::of(&secure));
     }
     for guard in secure.guards {
-        assert!(guard.regions.iter().all(|region| region.range.start <= region.range.end), "a region ends before it starts");
+        assert!(
+            guard.regions.iter().all(|region| region.range.start <= region.range.end),
+            "a region ends before it starts"
+        );
     }
 }

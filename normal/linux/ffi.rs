@@ -18,6 +18,7 @@ mod later;
 mod mailbox;
 mod region;
 mod remoteproc;
+mod request;
 mod sleep;
 mod supply;
 mod tee;

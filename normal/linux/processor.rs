@@ -143,6 +143,8 @@ struct Run {
     loaded: bool,
     /// The resource table in the processor's memory.
     table: Option<Mapping>,
+    /// The image, kept where its firmware may take a request to shut down that is older than it.
+    again: Option<VVec<u8>>,
 }
 
 /// The region that Linux allocates RPMsg's buffers from.
@@ -193,6 +195,12 @@ impl Processor {
     }
 }
 
+fn copy(image: &[u8]) -> Result<VVec<u8>> {
+    let mut bytes = VVec::with_capacity(image.len(), GFP_KERNEL)?;
+    bytes.extend_from_slice(image, GFP_KERNEL)?;
+    Ok(bytes)
+}
+
 impl Lifecycle for Processor {
     fn prepare(&self, remoteproc: &Remoteproc<'_>) -> Result {
         self.supply.claim(remoteproc)?;
@@ -221,6 +229,8 @@ impl Lifecycle for Processor {
     }
 
     fn load(&self, remoteproc: &Remoteproc<'_>, firmware: &[u8]) -> Result {
+        let again = remoteproc.has_old_request().then(|| copy(firmware)).transpose()?;
+        self.run.lock().again = again;
         if self.run.lock().loaded {
             return Ok(());
         }
@@ -237,7 +247,20 @@ impl Lifecycle for Processor {
 
     fn start(&self, remoteproc: &Remoteproc<'_>) -> Result {
         // Started or refused, what was loaded is used up.
-        self.run.lock().loaded = false;
+        let again = {
+            let mut run = self.run.lock();
+            run.loaded = false;
+            run.again.take()
+        };
+        let gone = remoteproc.takes_old_request(|| self.service.start(remoteproc, self.id))?;
+        let Some(image) = again.filter(|_| gone) else { return Ok(()) };
+        dev_info!(
+            remoteproc,
+            "it took the request to shut down that firmware before it had left, and is loaded once more\n"
+        );
+        self.service.stop(remoteproc, self.id)?;
+        self.service.load(remoteproc, self.id, &image)?;
+        remoteproc.publish_table();
         self.service.start(remoteproc, self.id)
     }
 

@@ -26,8 +26,9 @@ usage: cargo xtask <chore>
       often firmware is loaded, started, stopped and released; --linux takes this kernel version instead of the newest,
       --pin another version of another package that it prints; --update asks Debian for versions again; --record writes docs/system-results.md, of all boots.
 
-  driver [--linux VERSION] [--pin PACKAGE=VERSION] [--update]
-      builds Linux's driver (normal/linux) as a module for the kernel that `system` boots, with the kernel's clippy.";
+  driver [--figures] [--linux VERSION] [--pin PACKAGE=VERSION] [--update]
+      builds Linux's driver (normal/linux) as a module for the kernel that `system` boots, with the kernel's clippy. --figures counts its
+      lines and unsafe blocks beside the kernel's own drivers for the same hardware.";
 
 fn main() -> ExitCode {
     if let Some(status) = firmware::run_as_rustc_wrapper() {
@@ -46,8 +47,12 @@ fn main() -> ExitCode {
 fn run(arguments: &[String]) -> Result<()> {
     match arguments {
         [chore, options @ ..] if chore == "firmware" => firmware::run(&firmware::Options::parse(options)?),
-        [chore, options @ ..] if chore == "system" => system::run(&system::Options::parse(options)?),
-        [chore, options @ ..] if chore == "driver" => system::driver(&system::Options::parse(options)?),
+        [chore, options @ ..] if chore == "system" => {
+            system::run(&system::Options::parse(system::Chore::System, options)?)
+        }
+        [chore, options @ ..] if chore == "driver" => {
+            system::driver(&system::Options::parse(system::Chore::Driver, options)?)
+        }
         [] => bail!("no chore given\n{HELP}"),
         [chore, ..] if chore == "help" || chore == "--help" => {
             println!("{HELP}");

@@ -33,6 +33,7 @@ pub use hardware::SecurePort;
 pub use keys::TrustedKeys;
 pub use log::{SecureEntry, SecureEvent, SecureLog};
 pub use memory::{NormalMemory, SharedHeap};
+pub use regions::regions_of;
 pub use services::{Presence, Services};
 
 pub(crate) use chip::Chip;

@@ -11,7 +11,7 @@ use crate::description::Coprocessor;
 static KNOWN: Mutex<Vec<&'static [Region]>> = Mutex::new(Vec::new());
 
 /// The regions of a processor, one for each of its own addresses of them; none for a processor that the board does not have.
-pub(super) fn regions_of(coprocessor: Option<&Coprocessor>) -> &'static [Region] {
+pub fn regions_of(coprocessor: Option<&Coprocessor>) -> &'static [Region] {
     let wanted: Vec<(&str, Region)> = coprocessor.into_iter().flat_map(all).collect();
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
     let same = |regions: &&&'static [Region]| {

@@ -4,12 +4,11 @@ use rproc_abi::service::{Request, buffer_size};
 use rproc_abi::{Completion, Params, ProcessorId, PtaMemory, Refusal, SharedMemory, TeeResult};
 use rproc_board::tee::{Counters, SecurePort, TrustedKeys};
 use rproc_board::{Board, Initiator, Port, boards};
-use rproc_platform::boards::STM32MP257F_EV1_M33;
 use rproc_platform::stm32mp25::Stm32mp25;
 use rproc_platform::{PlatformService, Silent};
 use rproc_service::{Access, Crypto, PlatformClient, Policy, Service};
 
-use super::{M33, key};
+use super::{M33, key, mapped};
 
 type Platform = PlatformService<SecurePort, Stm32mp25, TrustedKeys, Counters, Silent>;
 
@@ -66,7 +65,7 @@ impl Bench {
         let keys = TrustedKeys::new([key().public_key()]);
         let platform = PlatformService::new(
             SecurePort::new(port),
-            Stm32mp25::new(boards::stm32mp257f_ev1().soc, &STM32MP257F_EV1_M33, &[]),
+            Stm32mp25::new(boards::stm32mp257f_ev1().soc, mapped(), &[]),
             keys,
             Counters::new(),
             Silent,

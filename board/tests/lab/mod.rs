@@ -14,10 +14,9 @@ use std::time::Duration;
 
 use rproc_abi::refusal::Reason;
 use rproc_abi::{Login, ProcessorId, Refusal, TeeResult};
-use rproc_board::tee::{Counters, HostTee, SecureEvent, Services, TeeConfig, TrustedKeys};
+use rproc_board::tee::{Counters, HostTee, SecureEvent, Services, TeeConfig, TrustedKeys, regions_of};
 use rproc_board::{Board, Bus, Initiator, Port, boards};
 use rproc_keys::{PrivateKey, development_key};
-use rproc_platform::boards::STM32MP257F_EV1_M33 as REGIONS;
 use rproc_platform::{Region, RegionKind};
 use rproc_service::Policy;
 use rproc_tee::{RemoteprocService, ServiceError};
@@ -29,6 +28,16 @@ pub const CPUBOOTCR: u64 = 0x4420_0434;
 /// The key that the laboratory's boards trust.
 pub fn key() -> PrivateKey {
     development_key().unwrap()
+}
+
+/// The Cortex-M33's memory, as the board's device tree has it, each part at each address that the processor has of it.
+pub fn mapped() -> &'static [Region] {
+    regions_of(boards::stm32mp257f_ev1().coprocessor(M33.0))
+}
+
+/// The same memory, each part once.
+pub fn regions() -> impl Iterator<Item = &'static Region> {
+    mapped().iter().filter(|region| region.device == region.physical)
 }
 
 /// A board with a TEE, and a kernel's session with its remoteproc service.
@@ -118,7 +127,7 @@ impl Lab {
     /// Linux gets at all of the firmware's memory, as boot firmware left it, or at none of it, once the TEE has used it.
     #[track_caller]
     pub fn assert_open_or_closed(&mut self) {
-        if self.linux().read32(REGIONS[0].physical).is_ok() {
+        if self.linux().read32(mapped()[0].physical).is_ok() {
             self.assert_open()
         } else {
             self.assert_closed()
@@ -128,7 +137,7 @@ impl Lab {
     /// Linux reads and writes both ends of every region.
     #[track_caller]
     pub fn assert_open(&self) {
-        for region in &REGIONS {
+        for region in regions() {
             for address in ends(region) {
                 self.linux().write32(address, 0x1234_5678).unwrap();
                 assert_eq!(self.linux().read32(address).unwrap(), 0x1234_5678);
@@ -141,7 +150,7 @@ impl Lab {
     #[track_caller]
     pub fn assert_closed(&mut self) {
         self.board.drain_events();
-        for region in REGIONS.iter().filter(|region| region.kind == RegionKind::Firmware) {
+        for region in regions().filter(|region| region.kind == RegionKind::Firmware) {
             let middle = region.physical + region.size / 2;
             for address in ends(region).into_iter().chain([middle]) {
                 assert!(self.linux().read32(address).is_err(), "{} can be read at {address:#x}", region.name);
@@ -185,7 +194,7 @@ impl Lab {
 
     /// Fills every region with what a hostile Linux would like to have executed.
     pub fn poison(&self) {
-        for region in &REGIONS {
+        for region in regions() {
             self.linux().fill(region.physical, region.size, 0xE7).unwrap();
         }
     }
@@ -215,7 +224,7 @@ pub fn assert_zero(bus: &Bus) {
 /// Looks into the banks' files, where memory that nobody touched is a hole and costs nothing.
 #[track_caller]
 pub fn assert_zero_but(bus: &Bus, spared: &[Range<u64>]) {
-    for region in &REGIONS {
+    for region in regions() {
         let end = region.physical + region.size;
         let bank = bus
             .banks()

@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod event;
 mod list;
+pub mod nodes;
 #[cfg(target_os = "linux")]
 mod serve;
 mod show;

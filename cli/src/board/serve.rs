@@ -3,26 +3,24 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rproc_board::description::Family;
 use rproc_board::serve::{Ending, ListenError, Listener, MemoryError, Notice, ServeError, Session};
 use serde::Serialize;
-use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::ServeArguments;
 use super::event::ServeEvent;
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::output;
+use crate::report;
 
 /// Serves until the machine ends.
 pub fn run(arguments: &ServeArguments) -> Result<(), Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT] {
-        signal_hook::flag::register(signal, stop.clone()).context("cannot take signals")?;
-    }
+    let interrupt = Interrupt::catch()?;
     let description = arguments.board.description;
     if description.family != Family::Stm32mp25 {
         return Err(Failure::help(
@@ -43,7 +41,7 @@ pub fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let session = Session {
         description,
         wait: arguments.wait,
-        stop: &stop,
+        stop: interrupt.flag(),
         observer: Arc::new(move |notice: Notice| told.write(&ServeEvent::of(&notice), &notice.to_string())),
     };
     let result = session.serve(listener).map_err(serve_failure);
@@ -95,10 +93,21 @@ struct Journal {
 }
 
 struct Out {
-    /// The name of the log and where it is written to.
-    log: Option<(String, Box<dyn Write + Send>)>,
-    /// The first error of writing; nothing is written after it.
-    broken: Option<std::io::Error>,
+    to: Reader,
+    /// Why the log is not complete.
+    broken: Option<anyhow::Error>,
+}
+
+/// Who reads the events.
+enum Reader {
+    /// People, as sentences.
+    People,
+    /// A program, as JSON in a file.
+    Log { name: String, file: File },
+    /// A program, as JSON on the standard output.
+    Output,
+    /// Nobody any more, which is no trouble.
+    Gone,
 }
 
 #[derive(Serialize)]
@@ -110,18 +119,20 @@ struct Line<'a> {
 
 impl Journal {
     fn open(path: Option<&Path>) -> Result<Self, Failure> {
-        let log = match path {
-            None => None,
-            Some(path) if path == Path::new("-") => {
-                Some(("the standard output".to_owned(), Box::new(std::io::stdout()) as Box<dyn Write + Send>))
-            }
+        let to = match path {
+            None => Reader::People,
+            Some(path) if path == Path::new("-") => Reader::Output,
             Some(path) => {
                 let name = path.display().to_string();
-                let file = File::create(path).with_context(|| format!("cannot write {name}"))?;
-                Some((name, Box::new(file) as Box<dyn Write + Send>))
+                let file = File::create(path).map_err(|error| {
+                    let error = anyhow::Error::new(error).context(format!("cannot write {name}"));
+                    let help = "give --log a name in a folder that takes files, or - for the standard output";
+                    Failure::Trouble { error, help: Some(help.to_owned()) }
+                })?;
+                Reader::Log { name, file }
             }
         };
-        Ok(Self { began: Instant::now(), out: Mutex::new(Out { log, broken: None }) })
+        Ok(Self { began: Instant::now(), out: Mutex::new(Out { to, broken: None }) })
     }
 
     /// Writes one event, at once and whole.
@@ -133,33 +144,49 @@ impl Journal {
     fn finish(&self, event: &ServeEvent, text: Option<&str>) {
         let at = self.began.elapsed();
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let Out { log, broken } = &mut *out;
-        let Some((_, log)) = log else {
-            let Some(text) = text else { return };
-            let text = text.replace('\n', &format!("\n{:15}", ""));
-            // Nothing is left to tell when even this cannot be written.
-            let _ = writeln!(anstream::stderr().lock(), "{:>11.6} s  {text}", at.as_secs_f64());
-            return;
+        let line = serde_json::to_string(&Line { at_us: at.as_micros() as u64, event });
+        let line = line.map(|line| line + "\n");
+        let Out { to, broken } = &mut *out;
+        let written = match (&mut *to, line) {
+            (Reader::Gone, _) => return,
+            (Reader::People, _) => {
+                say(at, text);
+                return;
+            }
+            (_, Err(error)) => Err(error.into()),
+            (Reader::Output, Ok(line)) => output::write(&mut std::io::stdout().lock(), &line),
+            (Reader::Log { name, file }, Ok(line)) => {
+                let written = file.write_all(line.as_bytes()).map(|()| true);
+                written.with_context(|| format!("cannot write {name}"))
+            }
         };
-        if broken.is_some() {
-            return;
+        match written {
+            Ok(true) => {}
+            Ok(false) => *to = Reader::Gone,
+            Err(error) => {
+                // Nothing is lost: people are told what the log does not take.
+                report::note(&format!("the log ends here: {error:#}"));
+                say(at, text);
+                *to = Reader::People;
+                *broken = Some(error);
+            }
         }
-        let written = serde_json::to_string(&Line { at_us: at.as_micros() as u64, event })
-            .map_err(std::io::Error::from)
-            .and_then(|line| log.write_all(format!("{line}\n").as_bytes()))
-            .and_then(|()| log.flush());
-        *broken = written.err();
     }
 
     /// Whether everything was written.
     fn close(&self) -> Result<(), Failure> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = out.log.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
         match out.broken.take() {
             None => Ok(()),
-            Some(error) => {
-                Err(anyhow::Error::new(error).context(format!("the log in {name} is not complete")).into())
-            }
+            Some(error) => Err(error.context("the log is not complete").into()),
         }
     }
+}
+
+/// Tells people, if there is something to tell.
+fn say(at: Duration, text: Option<&str>) {
+    let Some(text) = text else { return };
+    let text = text.replace('\n', &format!("\n{:15}", ""));
+    // Nothing is left to tell when even this cannot be written.
+    let _ = writeln!(anstream::stderr().lock(), "{:>11.6} s  {text}", at.as_secs_f64());
 }

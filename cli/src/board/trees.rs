@@ -7,8 +7,9 @@ use rproc_board::Description;
 use rproc_board::boards::{BOARDS, BundledBoard};
 use rproc_devicetree::{Finding, Model, Ownership, SecureModel, Tree, ownership};
 
+use super::nodes;
 use crate::failure::Failure;
-use crate::input::Input;
+use crate::input::{Input, Kind};
 
 /// Which trees.
 #[derive(Args)]
@@ -34,6 +35,8 @@ pub struct Trees {
     pub owners: Vec<Ownership>,
     /// Where the two contradict each other.
     pub contradictions: Vec<Finding>,
+    /// What Linux will not find by its tree.
+    pub absent: Vec<Finding>,
     /// The board.
     pub description: Description,
 }
@@ -82,16 +85,19 @@ impl Trees {
 
     /// What two trees say.
     pub fn read(linux: &Tree, secure: &Tree) -> Result<Self, Failure> {
-        let (linux, secure) = (Model::of(linux), SecureModel::of(secure));
+        let (tree, linux, secure) = (linux, Model::of(linux), SecureModel::of(secure));
         let description = Description::from_trees(&secure, &linux)
             .map_err(|error| Failure::help(error, "correct the tree and compile it again with dtc"))?;
         let (owners, contradictions) = ownership(&linux, &secure);
-        Ok(Self { linux, secure, owners, contradictions, description })
+        let mut absent = nodes::misnamed_services(tree, &linux);
+        absent.extend(nodes::absent_providers(tree, &linux));
+        Ok(Self { linux, secure, owners, contradictions, absent, description })
     }
 
     /// Everything that is wrong or doubtful, with the tree that it is in.
     pub fn findings(&self) -> impl Iterator<Item = (&'static str, &Finding)> {
-        let linux = self.linux.findings.iter().chain(&self.contradictions).map(|one| ("Linux's tree", one));
+        let linux = self.linux.findings.iter().chain(&self.contradictions).chain(&self.absent);
+        let linux = linux.map(|one| ("Linux's tree", one));
         linux.chain(self.secure.findings.iter().map(|one| ("secure tree", one)))
     }
 }
@@ -109,7 +115,7 @@ fn bundled(name: &str) -> Result<BundledBoard, Failure> {
 
 /// The tree in a file.
 pub fn tree_of(file: &Path) -> Result<Tree, Failure> {
-    parse(&file.display().to_string(), &Input::open(file)?.read_all()?)
+    parse(&file.display().to_string(), &Input::open(file, Kind::Tree)?.read_all()?)
 }
 
 fn parse(name: &str, blob: &[u8]) -> Result<Tree, Failure> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rproc_devicetree::Tree;
 use rproc_doctor::Presence;
 
-use super::nodes::{device_of, is_off};
+use crate::board::nodes::{device_of, is_off};
 
 /// The devices of one Linux by the node that they were made from, and whether a driver has them.
 #[derive(Default)]

@@ -8,7 +8,6 @@ mod device;
 #[cfg(target_os = "linux")]
 mod linux_devices;
 mod machine;
-mod nodes;
 mod owners;
 mod report;
 mod subject;

@@ -8,7 +8,7 @@ use rproc_devicetree::{
 };
 use rproc_doctor::{Firmware, Known, Need, NeedKind, Observation, Owner, Presence, Service};
 
-use super::nodes;
+use crate::board::nodes;
 
 /// What a machine has of what a processor's node names.
 pub trait Providers {
@@ -72,7 +72,8 @@ impl Subject {
             }
             // Its node is below such a service, or would be if that were known as one.
             let below = |service: &str| node.is_none_or(|node| is_at_or_below(&node.path, service));
-            flaws.extend(misnamed.iter().filter(|(path, _)| below(path)).map(|(_, said)| said.clone()));
+            let misnamed = misnamed.iter().filter(|finding| below(&finding.path));
+            flaws.extend(misnamed.map(|finding| in_tree("Linux's tree", finding)));
             if let (Some(secure), Some(node)) = (secure, secure_node) {
                 flaws.extend(errors(&secure.findings, &node.path, "secure tree"));
             }
@@ -139,7 +140,11 @@ fn errors<'a>(
         .into_iter()
         .filter(|finding| finding.severity == Severity::Error)
         .filter(move |finding| is_at_or_below(path, &finding.path))
-        .map(move |finding| format!("{tree}: {}", finding.sentence()))
+        .map(move |finding| in_tree(tree, finding))
+}
+
+fn in_tree(tree: &str, finding: &Finding) -> String {
+    format!("{tree}: {}", finding.sentence())
 }
 
 /// What the node names, one need for what the same provider has or has not.

@@ -17,11 +17,11 @@ use rproc_doctor::{Firmware, Known, NeedKind, Observation, Presence};
 use rproc_service::Policy;
 
 use super::machine::Machine;
-use super::nodes::{is_compatible, is_off};
 use super::subject::{Providers, Subject};
 use super::wish::Wishes;
 use super::{Arguments, owners};
 use crate::board::Trees;
+use crate::board::nodes::{is_compatible, is_off};
 use crate::failure::Failure;
 
 /// When tee-supplicant starts, as on a Linux whose init starts it with the other services.

@@ -14,7 +14,7 @@ use rproc_elf::header::ELF_MAGIC;
 use rproc_image::{BuildError, ContainerBuilder, MAGIC};
 
 use crate::failure::{Failure, Refused};
-use crate::input::Input;
+use crate::input::{Input, Kind};
 use crate::output;
 use crate::sign::refusal::Purpose;
 use crate::sign::{self, Binding, Survey, Wishes};
@@ -33,7 +33,7 @@ pub struct Arguments {
 
 /// Shows what there is, then fails with the first problem, if there is one.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let bytes = Input::open(&arguments.file)?.read_all()?;
+    let bytes = Input::open(&arguments.file, Kind::Firmware)?.read_all()?;
     let inspection = inspect(&arguments.file, &bytes)?;
     if arguments.json {
         output::print_json(&inspection)?;

@@ -6,8 +6,8 @@ use clap::Args;
 use rproc_image::{Header, MAGIC, Metadata};
 
 use crate::failure::{Failure, Refused};
-use crate::input::Input;
-use crate::keys::read_public;
+use crate::input::{Input, Kind};
+use crate::keys::KeyFile;
 use crate::output;
 use crate::text::hex;
 
@@ -21,13 +21,12 @@ pub struct Arguments {
 /// Prints SHA-256 of the key's SubjectPublicKeyInfo, and whose it is.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let path = arguments.file.display();
-    let input = Input::open(&arguments.file)?;
+    let input = Input::open(&arguments.file, Kind::Key)?;
     if input.take(0..4)? == MAGIC.to_le_bytes() {
         let fingerprint = claimed(&input)?;
         return output::print(&format!("{}  claimed by {path}, not verified\n", hex(&fingerprint)));
     }
-    drop(input);
-    let (key, _) = read_public(&arguments.file)?;
+    let key = KeyFile::of(input)?.public()?;
     output::print(&format!("{}  {} key in {path}\n", hex(&key.fingerprint()), key.kind()))
 }
 

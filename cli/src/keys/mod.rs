@@ -4,13 +4,13 @@ mod fingerprint;
 mod new;
 mod public;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use rproc_keys::{KeyError, PrivateKey, PublicKey};
 
 use crate::failure::Failure;
-use crate::input::{self, Identity};
+use crate::input::{Identity, Input, Kind};
 
 /// What to do with keys.
 #[derive(Subcommand)]
@@ -32,16 +32,39 @@ pub fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-/// Reads a private key to sign with.
-pub fn read_private(path: &Path) -> Result<(PrivateKey, Identity), Failure> {
-    let (bytes, identity) = input::read_key_file(path)?;
-    Ok((PrivateKey::from_file(&bytes).map_err(|error| no_key(path, &error))?, identity))
+/// What a key file holds, read once: a pipe gives it only once.
+pub struct KeyFile {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    identity: Identity,
 }
 
-/// Reads a public key, or the public half of a private one.
-pub fn read_public(path: &Path) -> Result<(PublicKey, Identity), Failure> {
-    let (bytes, identity) = input::read_key_file(path)?;
-    Ok((PublicKey::from_file(&bytes).map_err(|error| no_key(path, &error))?, identity))
+impl KeyFile {
+    /// Reads it.
+    pub fn read(path: &Path) -> Result<Self, Failure> {
+        Self::of(Input::open(path, Kind::Key)?)
+    }
+
+    /// Reads what is open already.
+    pub fn of(input: Input) -> Result<Self, Failure> {
+        let (path, identity) = (input.path().to_owned(), input.identity());
+        Ok(Self { path, bytes: input.read_key()?, identity })
+    }
+
+    /// Which file it is.
+    pub fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// The private key to sign with.
+    pub fn private(&self) -> Result<PrivateKey, Failure> {
+        PrivateKey::from_file(&self.bytes).map_err(|error| no_key(&self.path, &error))
+    }
+
+    /// The public key, or the public half of a private one.
+    pub fn public(&self) -> Result<PublicKey, Failure> {
+        PublicKey::from_file(&self.bytes).map_err(|error| no_key(&self.path, &error))
+    }
 }
 
 /// Whether it is the development key of the source tree, which everybody has.

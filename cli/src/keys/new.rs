@@ -30,6 +30,7 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.file.symlink_metadata().is_ok() {
         return Err(exists(&arguments.file));
     }
+    output::check_folder(&arguments.file)?;
     let key = PrivateKey::generate(arguments.kind).context("cannot make a key")?;
     let pem = key.to_pem().context("cannot encode the key")?;
     write_new(&arguments.file, pem.as_bytes())?;

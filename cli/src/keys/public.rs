@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::failure::Failure;
-use crate::keys::read_public;
+use crate::keys::KeyFile;
 use crate::output::{self, OutputFile};
 
 /// Arguments of `rproc keys public`.
@@ -22,10 +22,10 @@ pub struct Arguments {
 
 /// Prints or writes the PEM.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (key, identity) = read_public(&arguments.file)?;
-    let pem = key.to_pem().context("cannot encode the key")?;
+    let file = KeyFile::read(&arguments.file)?;
+    let pem = file.public()?.to_pem().context("cannot encode the key")?;
     match &arguments.output {
         None => output::print(&pem),
-        Some(path) => OutputFile::new(path, &[identity])?.write(|file| file.write_all(pem.as_bytes())),
+        Some(path) => OutputFile::new(path, &[file.identity()])?.write(|file| file.write_all(pem.as_bytes())),
     }
 }

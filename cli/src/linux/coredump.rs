@@ -26,7 +26,7 @@ pub struct Coredump {
 /// Takes it.
 pub fn run(arguments: &Coredump) -> Result<(), Failure> {
     let file = OutputFile::new(&arguments.output, &[])?;
-    let remoteproc = arguments.chosen.find(None)?;
+    let remoteproc = arguments.chosen.find()?;
     let dump = remoteproc.dump()?;
     let mut from = dump.open()?;
     let mut copied = 0;

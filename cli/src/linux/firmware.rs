@@ -31,7 +31,7 @@ struct Shown {
 
 /// Sets it, if a name is given, and shows it.
 pub fn run(arguments: &Firmware) -> Result<(), Failure> {
-    let remoteproc = arguments.chosen.find(None)?;
+    let remoteproc = arguments.chosen.find()?;
     let folders = remoteproc.linux().firmware_folders();
     if let Some(given) = &arguments.set {
         let (name, _) = folders.resolve(given)?;

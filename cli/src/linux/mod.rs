@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use rproc_sysfs::{Error, Linux, Remoteproc};
 
+use crate::failure::Failure;
+use crate::report;
+
 pub use coredump::{Coredump, run as coredump};
 pub use firmware::{Firmware, run as firmware};
 pub use list::{List, run as list};
@@ -51,17 +54,29 @@ struct Chosen {
 }
 
 impl Chosen {
-    /// Looks for it, again and again until it is there or the time is over.
-    fn find(&self, wait: Option<Duration>) -> Result<Remoteproc, Error> {
-        let (linux, begin) = (self.machine.linux(), Instant::now());
+    /// Looks for it.
+    fn find(&self) -> Result<Remoteproc, Error> {
+        self.machine.linux().find(&self.name)
+    }
+
+    /// Looks for it, again and again until it is there or the time is over, and says that it waits.
+    fn wait(&self, limit: Duration) -> Result<Remoteproc, Failure> {
+        let begin = Instant::now();
+        let mut told = false;
         loop {
-            let found = linux.find(&self.name);
-            let may_come =
-                matches!(found, Err(Error::NoClass(_) | Error::NoProcessor | Error::Unknown { .. }));
-            if !may_come || wait.is_none_or(|limit| begin.elapsed() >= limit) {
-                return found;
+            let error = match self.find() {
+                Err(error @ (Error::NoClass(_) | Error::NoProcessor | Error::Unknown { .. })) => error,
+                found => return Ok(found?),
+            };
+            if !std::mem::replace(&mut told, true) {
+                report::note(&format!("{} is not there yet, and is waited for up to {limit:?}", self.name));
             }
-            std::thread::sleep(BETWEEN_LOOKS);
+            let left = limit.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                let late = format!("{} did not appear within {limit:?}", self.name);
+                return Err(Failure::from(error).context(late));
+            }
+            std::thread::sleep(left.min(BETWEEN_LOOKS));
         }
     }
 }

@@ -26,7 +26,10 @@ pub struct Start {
 
 /// Starts, and says what runs.
 pub fn run(arguments: &Start) -> Result<(), Failure> {
-    let remoteproc = arguments.chosen.find(arguments.wait)?;
+    let remoteproc = match arguments.wait {
+        None => arguments.chosen.find()?,
+        Some(limit) => arguments.chosen.wait(limit)?,
+    };
     if let Some(given) = &arguments.firmware {
         let (name, _) = remoteproc.linux().firmware_folders().resolve(given)?;
         remoteproc.set_firmware(&name)?;

@@ -15,7 +15,7 @@ pub struct Stop {
 
 /// Stops, and says so.
 pub fn run(arguments: &Stop) -> Result<(), Failure> {
-    let remoteproc = arguments.chosen.find(None)?;
+    let remoteproc = arguments.chosen.find()?;
     remoteproc.stop()?;
     output::print(&format!("{}: stopped\n", remoteproc.name()))
 }

@@ -1,15 +1,14 @@
 //! `rproc trace`: what running firmware writes into its trace buffers.
 
-use std::io::{ErrorKind, Write as _};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::Args;
 use rproc_lifecycle::TraceLines;
 use rproc_sysfs::Follower;
 
 use super::Chosen;
 use crate::failure::Failure;
+use crate::output;
 use crate::report;
 
 /// How long a buffer is left alone between two looks.
@@ -42,7 +41,7 @@ impl Shown {
 
 /// Shows, and goes on until the buffers are gone or the reader has seen enough.
 pub fn run(arguments: &Trace) -> Result<(), Failure> {
-    let remoteproc = arguments.chosen.find(None)?;
+    let remoteproc = arguments.chosen.find()?;
     let show = |trace| Shown { trace, follower: Follower::default(), lines: TraceLines::default() };
     let mut traces: Vec<Shown> = remoteproc.traces()?.into_iter().map(show).collect();
     let several = traces.len() > 1;
@@ -77,9 +76,5 @@ pub fn run(arguments: &Trace) -> Result<(), Failure> {
 fn print(number: Option<u32>, lines: &[String]) -> Result<bool, Failure> {
     let prefix = number.map_or_else(String::new, |number| format!("trace{number}: "));
     let text: String = lines.iter().map(|line| format!("{prefix}{line}\n")).collect();
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        done => Ok(done.map(|()| true).context("cannot write to the standard output")?),
-    }
+    Ok(output::write(&mut std::io::stdout().lock(), &text)?)
 }

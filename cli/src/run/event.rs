@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::coredumps::Coredumps;
 use crate::failure::Refused;
+use crate::interrupt::Signal;
 
 /// A range of device memory.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -45,6 +46,14 @@ pub enum Outcome {
     Failed,
     /// Something other than image and firmware stood in the way.
     Error,
+    /// A signal has ended it.
+    #[serde(untagged, serialize_with = "interrupted")]
+    Interrupted(Signal),
+}
+
+/// Which signal it was is told by the exit code and the reason.
+fn interrupted<S: serde::Serializer>(_: &Signal, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str("interrupted")
 }
 
 impl Outcome {
@@ -55,6 +64,7 @@ impl Outcome {
             Self::Refused => crate::failure::REFUSED,
             Self::Failed => crate::failure::FAILED,
             Self::Error => crate::failure::TROUBLE,
+            Self::Interrupted(signal) => signal.exit_code(),
         }
     }
 }

@@ -12,7 +12,8 @@ use super::boards::Board;
 use super::event::{RunEvent, hex};
 use super::samples::{self, Sample};
 use crate::failure::{Failure, Refused};
-use crate::input::{Input, read_key_file};
+use crate::input::{Input, Kind};
+use crate::keys::KeyFile;
 use crate::sign::refusal::{self, Purpose};
 use crate::sign::{self, Binding, Survey, TargetName, Wishes};
 
@@ -46,9 +47,8 @@ pub struct Wanted<'a> {
 }
 
 /// Reads the file; an ELF file for the TEE is signed for the board's SoC and the processor, with the key or the development key.
-pub fn prepare(wanted: &Wanted<'_>, key: Option<&Path>, board: &Board) -> Result<Prepared, Failure> {
+pub fn prepare(wanted: &Wanted<'_>, key: Option<&KeyFile>, board: &Board) -> Result<Prepared, Failure> {
     let soc = board.description.soc;
-    let key_file = key.map(read_key_file).transpose()?.map(|(bytes, _)| bytes);
     let (name, content, echoes) = match wanted.file {
         None => {
             let sample = sample(wanted, soc)?;
@@ -65,17 +65,15 @@ pub fn prepare(wanted: &Wanted<'_>, key: Option<&Path>, board: &Board) -> Result
         sign::check_unsigned(Path::new(&name), &content).map_err(named)?;
     }
     if !content.starts_with(&ELF_MAGIC) || wanted.by_linux {
-        let trusted = match key_file {
-            Some(bytes) => PublicKey::from_file(&bytes).map_err(anyhow::Error::new)?,
+        let trusted = match key {
+            Some(file) => file.public()?,
             None => development_key().map_err(anyhow::Error::new)?.public_key(),
         };
         return Ok(Prepared { container: content, trusted, signed: None, echoes });
     }
-    let own = key_file.is_some();
-    let key = match key_file {
-        Some(bytes) => PrivateKey::from_file(&bytes).map_err(|error| {
-            Failure::help(error, "an ELF file is signed in memory, which needs the private key")
-        })?,
+    let own = key.is_some();
+    let key = match key {
+        Some(file) => file.private().map_err(|failure| failure.context("an ELF file is signed in memory"))?,
         None => development_key().map_err(anyhow::Error::new)?,
     };
     let signed =
@@ -101,7 +99,7 @@ fn sample(wanted: &Wanted<'_>, soc: &str) -> Result<Sample, Failure> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let input = Input::open(path)?;
+    let input = Input::open(path, Kind::Firmware)?;
     if input.len() > FILE_LIMIT {
         let (len, limit) = (input.len(), FILE_LIMIT >> 20);
         return Err(Failure::help(

@@ -4,6 +4,7 @@ mod boards;
 mod coredumps;
 mod event;
 mod image;
+mod pulse;
 mod samples;
 mod session;
 mod sink;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use rproc_abi::ProcessorId;
-use rproc_board::system::{System, SystemConfig};
+use rproc_board::system::{System, SystemConfig, SystemError};
 use rproc_board::tee::{Counters, Services, TeeConfig, TrustedKeys};
 use rproc_devicetree::Owner;
 use rproc_platform::SecurityCounters as _;
@@ -25,6 +26,8 @@ pub use event::Outcome;
 
 use crate::failure::Failure;
 use crate::input::Identity;
+use crate::interrupt::Interrupt;
+use crate::keys::KeyFile;
 use crate::output::OutputFile;
 use crate::sign::Number;
 use coredumps::Coredumps;
@@ -168,12 +171,16 @@ pub fn parse_time(text: &str) -> Result<Duration, String> {
 
 /// Runs; the outcome decides the exit code.
 pub fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let interrupt = Interrupt::catch()?;
     let format = if arguments.json { Format::Json } else { Format::Timeline };
     let mut sink = Sink::new(std::io::stdout().lock(), format);
-    let result = boot(arguments, &mut sink);
+    let result = boot(arguments, &mut sink, interrupt);
     if let (Err(failure), Format::Json) = (&result, format) {
         // A reader of JSON learns the end there too, whatever came in between.
         sink.emit_failure(failure)?;
+    }
+    if let Ok(Outcome::Interrupted(signal)) = result {
+        signal.end_process();
     }
     result
 }
@@ -203,7 +210,7 @@ impl Arguments {
         match self.crash_after.filter(|after| *after >= self.timeout) {
             Some(after) => Err(Failure::help(
                 format!("--crash-after {after:?} is not before the time-out of {:?}", self.timeout),
-                "give a longer --timeout",
+                "a number alone is seconds: give it a unit, such as 20ms, or give a longer --timeout",
             )),
             None => Ok(()),
         }
@@ -219,7 +226,11 @@ impl Arguments {
     }
 }
 
-fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, Failure> {
+fn boot(
+    arguments: &Arguments,
+    sink: &mut Sink<impl Write>,
+    interrupt: Interrupt,
+) -> Result<Outcome, Failure> {
     arguments.check()?;
     let board = &arguments.board;
     let inputs = arguments.file.iter().chain(&arguments.key);
@@ -253,9 +264,10 @@ fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, F
     if wanted.len() > 1 {
         sink.name_cores();
     }
+    let key = arguments.key.as_deref().map(KeyFile::read).transpose()?;
     let mut images: Vec<Prepared> = Vec::new();
     for one in &wanted {
-        images.push(image::prepare(one, arguments.key.as_deref(), board)?);
+        images.push(image::prepare(one, key.as_ref(), board)?);
     }
     let policy = match arguments.policy {
         None | Some(PolicyName::Compatible) => Policy::Compatible,
@@ -275,7 +287,14 @@ fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, F
         tee,
         real_time: arguments.real_time,
     })
-    .map_err(anyhow::Error::new)?;
+    .map_err(|error| match &error {
+        SystemError::Processor(_) => Failure::help(
+            error,
+            "name one that it has, with --core or --with; `rproc board list` has those of every board",
+        ),
+        SystemError::Twice { .. } => Failure::help(error, "leave out one of its --core and --with"),
+        _ => anyhow::Error::new(error).into(),
+    })?;
     // Only now is it known that the board has these processors.
     for (one, image) in wanted.iter().zip(&images) {
         if let Some(signed) = &image.signed {
@@ -302,7 +321,7 @@ fn boot(arguments: &Arguments, sink: &mut Sink<impl Write>) -> Result<Outcome, F
         let again = vec!["hello again".to_owned()];
         script.again = (again.clone(), again);
     }
-    Ok(Session::new(system, sink, script).run()?)
+    Ok(Session::new(system, sink, script, interrupt).run()?)
 }
 
 #[cfg(test)]

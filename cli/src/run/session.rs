@@ -11,8 +11,10 @@ use rproc_lifecycle::{ChannelId, Crash, CrashKind, Error, Event};
 
 use super::coredumps::Coredumps;
 use super::event::{Outcome, RunEvent, Translator};
+use super::pulse::Pulse;
 use super::sink::Sink;
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
 
 /// What the run is for. All of it but `firmware` is about the first processor.
 #[derive(Debug)]
@@ -76,6 +78,8 @@ pub struct Session<'a, W: Write> {
     /// Crashes that the board has told of, and those that a driver has taken since.
     crashes: u64,
     crashes_taken: u64,
+    interrupt: Interrupt,
+    pulse: Pulse,
 }
 
 /// The place of the processor that the script is about.
@@ -83,7 +87,7 @@ const MAIN: usize = 0;
 
 impl<'a, W: Write> Session<'a, W> {
     /// A run of this script on this system.
-    pub fn new(system: System, sink: &'a mut Sink<W>, script: Script) -> Self {
+    pub fn new(system: System, sink: &'a mut Sink<W>, script: Script, interrupt: Interrupt) -> Self {
         Self {
             system,
             sink,
@@ -95,6 +99,8 @@ impl<'a, W: Write> Session<'a, W> {
             ordered: Ordered::Done,
             crashes: 0,
             crashes_taken: 0,
+            interrupt,
+            pulse: Pulse::new(),
         }
     }
 
@@ -161,6 +167,7 @@ impl<'a, W: Write> Session<'a, W> {
             self.crashes += u64::from(matches!(entry.moment, Moment::Board(Happening::Crashed(_))));
             if let Some(event) = self.translator.event(&entry) {
                 self.sink.emit(entry.at, entry.processor.as_deref(), &event)?;
+                self.pulse.beat();
             }
         }
         let (heard, left) =
@@ -203,6 +210,9 @@ impl<'a, W: Write> Session<'a, W> {
             if let Some(reason) = self.crash.take() {
                 break (Outcome::Failed, reason);
             }
+            if let Some(signal) = self.interrupt.signal() {
+                break (Outcome::Interrupted(signal), format!("ended by {}", signal.name()));
+            }
             if asked && self.is_complete() {
                 break (Outcome::Done, String::new());
             }
@@ -220,6 +230,7 @@ impl<'a, W: Write> Session<'a, W> {
             if let Some(reason) = ordered.or_else(|| self.send_next()) {
                 break (Outcome::Failed, reason);
             }
+            self.pulse.look(self.now(), self.spent());
             let limit = end.saturating_sub(self.now()).min(STEP);
             for (place, event) in self.system.wait(limit) {
                 self.take(place, &event)?;

@@ -1,13 +1,14 @@
 //! Where events go: a timeline for people, or one JSON object a line.
 
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::Serialize;
 
 use super::event::{LINUX, MessageDirection, Outcome, RunEvent, TEE};
 use crate::failure::{Failure, Refused};
+use crate::output;
 
 /// Who reads the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,10 +71,7 @@ impl<W: Write> Sink<W> {
         if self.closed {
             return Ok(());
         }
-        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => self.closed = true,
-            done => done.context("cannot write to the standard output")?,
-        }
+        self.closed = !output::write(&mut self.out, &text)?;
         Ok(())
     }
 
@@ -243,6 +241,7 @@ fn sentence(event: &RunEvent) -> (&'static str, String) {
                 Outcome::Refused => "refused",
                 Outcome::Failed => "failed",
                 Outcome::Error => "error",
+                Outcome::Interrupted(_) => "interrupted",
             };
             (HOST, if reason.is_empty() { word.to_owned() } else { format!("{word}: {reason}") })
         }

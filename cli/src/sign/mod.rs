@@ -19,8 +19,8 @@ pub use binding::{Binding, BootAddress, Wishes};
 pub use survey::{Survey, check_unsigned};
 
 use crate::failure::{Failure, Refused};
-use crate::input::Input;
-use crate::keys::{is_development_key, read_private};
+use crate::input::{Input, Kind};
+use crate::keys::{KeyFile, is_development_key};
 use crate::limits;
 use crate::load_plan::LoadPlan;
 use crate::output::{self, OutputFile};
@@ -73,9 +73,14 @@ const OWN_TLVS: [(TlvKind, &str); 6] = [
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     check_platform_tlvs(arguments)?;
     let doubt = arguments.target.as_ref().map(targets::check).transpose()?.flatten();
-    let inputs = arguments.files.iter().map(|path| Input::open(path)).collect::<Result<Vec<_>, _>>()?;
-    let (mut key, key_identity) = read_private(&arguments.key)?;
-    let identities: Vec<_> = inputs.iter().map(Input::identity).chain([key_identity]).collect();
+    let inputs = arguments
+        .files
+        .iter()
+        .map(|path| Input::open(path, Kind::Firmware))
+        .collect::<Result<Vec<_>, _>>()?;
+    let key_file = KeyFile::read(&arguments.key)?;
+    let mut key = key_file.private()?;
+    let identities: Vec<_> = inputs.iter().map(Input::identity).chain([key_file.identity()]).collect();
     let output = OutputFile::new(&arguments.output, &identities)?;
     let contents = inputs.into_iter().map(Input::read_all).collect::<Result<Vec<_>, _>>()?;
 

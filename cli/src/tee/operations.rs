@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::connection::Connection;
 use crate::failure::Failure;
-use crate::input::Input;
+use crate::input::{Input, Kind};
 use crate::output::{self, OutputFile};
 use crate::text::{self, Fields};
 
@@ -27,7 +27,7 @@ impl Load {
     /// Loads.
     pub fn run(self) -> Result<(), Failure> {
         let core = self.connection.core();
-        let image = Input::open(&self.file)?.read_all()?;
+        let image = Input::open(&self.file, Kind::Firmware)?.read_all()?;
         self.connection.with(move |service, core| service.load(core, &image))?;
         output::print(&format!("{core}: loaded {}\n", self.file.display()))
     }

@@ -35,8 +35,8 @@ use rproc_image::{Authenticated, TlvKind};
 use rproc_keys::PublicKey;
 
 use crate::failure::Failure;
-use crate::input::Input;
-use crate::keys::{is_development_key, read_public};
+use crate::input::{Input, Kind};
+use crate::keys::{KeyFile, is_development_key};
 use crate::load_plan::{LoadPlan, needs_boot_address};
 use crate::output;
 use authenticate::MetadataCopy;
@@ -58,8 +58,8 @@ pub struct Arguments {
 
 /// Verifies and reports.
 pub fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let (key, _) = read_public(&arguments.key)?;
-    let input = Input::open(&arguments.file)?;
+    let key = KeyFile::read(&arguments.key)?.public()?;
+    let input = Input::open(&arguments.file, Kind::Firmware)?;
     let result = verify(&input, &key);
     if arguments.json {
         match &result {

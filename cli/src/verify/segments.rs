@@ -140,7 +140,7 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let content: Vec<u8> = (0..STEP * 2 + 77).map(|byte| (byte % 251) as u8).collect();
         std::fs::write(file.path(), &content).unwrap();
-        let input = Input::open(file.path()).unwrap();
+        let input = Input::open(file.path(), crate::input::Kind::Firmware).unwrap();
         let mut buffer = vec![0; (STEP + limits::RESOURCE_TABLE) as usize];
         let mut seen = Vec::new();
         let range = 5..content.len() as u64;

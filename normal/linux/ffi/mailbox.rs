@@ -9,8 +9,10 @@ use kernel::error::{from_err_ptr, to_result};
 use kernel::ffi::c_int;
 use kernel::prelude::*;
 use kernel::sync::Arc;
+use kernel::time::Msecs;
 
-use super::later::Later;
+use super::later::{Later, Task};
+use super::request::Asked;
 use super::{c, unusable};
 
 /// The virtqueues' mailboxes, by the virtqueue's number.
@@ -36,7 +38,7 @@ impl Request {
     }
 
     /// How many milliseconds the firmware may take, as the stock stm32 driver has it.
-    fn limit(self) -> usize {
+    fn limit(self) -> Msecs {
         match self {
             Self::Shutdown => 500,
             Self::Detach => 200,
@@ -51,23 +53,31 @@ pub(super) struct Mailboxes {
 }
 
 impl Mailboxes {
-    /// Those of the processor's parent.
+    /// Those of the processor's parent. `late` is done where firmware takes a request to shut down that was left by the firmware
+    /// before it, and nobody waits for that.
     ///
     /// # Safety
     ///
-    /// The processor must outlive them.
-    pub(super) unsafe fn request(remoteproc: NonNull<c::rproc>) -> Result<Self> {
+    /// The processor must outlive them, and `late` be fit for being called with it.
+    pub(super) unsafe fn request(remoteproc: NonNull<c::rproc>, late: Task) -> Result<Self> {
         let mut queues = [None, None];
         for ((number, name), queue) in QUEUES.iter().enumerate().zip(&mut queues) {
             // SAFETY: by the condition of this function; the task is called with the lock held.
             let bell = unsafe { Later::new(remoteproc, look_at_queue, number as c_int)? };
             // SAFETY: by the condition of this function.
-            *queue = unsafe { Mailbox::request(remoteproc, name, Some(bell), None)? };
+            *queue = unsafe { Mailbox::request(remoteproc, name, Use::Queue(bell))? };
         }
         let mut requests = [None, None];
         for (request, mailbox) in Request::ALL.into_iter().zip(&mut requests) {
+            let late = match request {
+                // SAFETY: by the condition of this function.
+                Request::Shutdown => Some(unsafe { Later::new(remoteproc, late, 0)? }),
+                // Whoever takes that goes on all the same.
+                Request::Detach => None,
+            };
+            let asked = Arc::pin_init(Asked::new(request.limit(), late), GFP_KERNEL)?;
             // SAFETY: by the condition of this function.
-            *mailbox = unsafe { Mailbox::request(remoteproc, request.name(), None, Some(request.limit()))? };
+            *mailbox = unsafe { Mailbox::request(remoteproc, request.name(), Use::Request(asked))? };
         }
         Ok(Self { queues, requests })
     }
@@ -78,14 +88,25 @@ impl Mailboxes {
         mailbox.map_or(Ok(()), Mailbox::signal)
     }
 
-    /// Asks and waits; without a mailbox nothing is asked.
-    pub(super) fn ask(&self, request: Request) -> Result {
+    fn asked(&self, request: Request) -> Option<(&Mailbox, &Asked)> {
         let [shutdown, detach] = &self.requests;
         let mailbox = match request {
             Request::Shutdown => shutdown,
             Request::Detach => detach,
         };
-        mailbox.as_ref().map_or(Ok(()), Mailbox::signal)
+        let mailbox = mailbox.as_ref()?;
+        let Use::Request(asked) = &mailbox.client.purpose else { return None };
+        Some((mailbox, asked))
+    }
+
+    /// Asks and waits; without a mailbox nothing is asked.
+    pub(super) fn ask(&self, request: Request) -> Result {
+        self.asked(request).map_or(Ok(()), |(mailbox, asked)| asked.ask(|| mailbox.signal()))
+    }
+
+    /// The request to shut down, which firmware may have left for the next one.
+    pub(super) fn shutdown(&self) -> Option<&Asked> {
+        self.asked(Request::Shutdown).map(|(_, asked)| asked)
     }
 }
 
@@ -103,11 +124,18 @@ unsafe fn look_at_queue(raw: *mut c::rproc, queue: c_int) {
     }
 }
 
+/// What a mailbox is for.
+enum Use {
+    /// To be looked at when it rings.
+    Queue(Arc<Later>),
+    Request(Arc<Asked>),
+}
+
 /// What the mailbox framework calls back, with its own part first.
 #[repr(C)]
 struct Client {
     raw: c::mbox_client,
-    bell: Option<Arc<Later>>,
+    purpose: Use,
 }
 
 /// A mailbox that belongs to a processor.
@@ -122,29 +150,22 @@ unsafe impl Send for Mailbox {}
 unsafe impl Sync for Mailbox {}
 
 impl Mailbox {
-    /// The one of that name in the node of the processor's parent, if there is one. `limit` is how many milliseconds a signal waits to
-    /// be taken; without, it does not wait.
+    /// The one of that name in the node of the processor's parent, if there is one.
     ///
     /// # Safety
     ///
     /// The processor must outlive it.
-    unsafe fn request(
-        remoteproc: NonNull<c::rproc>,
-        name: &CStr,
-        bell: Option<Arc<Later>>,
-        limit: Option<usize>,
-    ) -> Result<Option<Self>> {
+    unsafe fn request(remoteproc: NonNull<c::rproc>, name: &CStr, purpose: Use) -> Result<Option<Self>> {
         // SAFETY: the processor was allocated with a parent, which stays while it is there.
         let parent: &Device = unsafe { Device::from_raw((*remoteproc.as_ptr()).dev.parent) };
         let node = parent.fwnode().ok_or(ENODEV)?;
         if node.property_match_string(c"mbox-names", name).is_err() {
             return Ok(None);
         }
-        let mut client = KBox::new(Client { raw: c::mbox_client::default(), bell }, GFP_KERNEL)?;
+        let mut client = KBox::new(Client { raw: c::mbox_client::default(), purpose }, GFP_KERNEL)?;
         client.raw.dev = ptr::from_ref(parent).cast_mut().cast();
         client.raw.rx_callback = Some(rang);
-        client.raw.tx_block = limit.is_some();
-        client.raw.tx_tout = limit.unwrap_or(0);
+        client.raw.tx_done = Some(taken);
         // SAFETY: the client stays where it is until the channel is freed.
         let channel = from_err_ptr(unsafe { c::mbox_request_channel_byname(&mut client.raw, name.as_char_ptr()) })
             .map_err(|error| unusable(parent, error, "mboxes", fmt!("{} is not to be had", name)))?;
@@ -162,8 +183,9 @@ impl Drop for Mailbox {
     fn drop(&mut self) {
         // SAFETY: requested in `request`; after this nothing calls back.
         unsafe { c::mbox_free_channel(self.channel.as_ptr()) };
-        if let Some(bell) = &self.client.bell {
-            bell.cancel();
+        match &self.client.purpose {
+            Use::Queue(bell) => bell.cancel(),
+            Use::Request(asked) => asked.cancel(),
         }
     }
 }
@@ -173,7 +195,14 @@ impl Drop for Mailbox {
 /// Only for the framework to call, as `rx_callback` of a [`Client`].
 unsafe extern "C" fn rang(client: *mut c::mbox_client, _: *mut c_void) {
     // SAFETY: the framework passes the client that was given to it, which `Client` begins with.
-    if let Some(bell) = unsafe { &(*client.cast::<Client>()).bell } {
+    if let Use::Queue(bell) = unsafe { &(*client.cast::<Client>()).purpose } {
         bell.ask();
+    }
+}
+
+unsafe extern "C" fn taken(client: *mut c::mbox_client, _: *mut c_void, _: c_int) {
+    // SAFETY: as above.
+    if let Use::Request(asked) = unsafe { &(*client.cast::<Client>()).purpose } {
+        asked.taken();
     }
 }

@@ -16,6 +16,7 @@ use kernel::sync::Arc;
 use super::interrupt::Watchdog;
 use super::later::Later;
 use super::mailbox::{Mailboxes, Request};
+use super::request::Asked;
 use super::{c, Mapping, Region};
 
 /// What Linux's remoteproc core asks of a processor; the core holds its lock in each call.
@@ -83,6 +84,31 @@ impl Remoteproc<'_> {
             Ok(())
         } else {
             self.mailboxes().ask(Request::Shutdown)
+        }
+    }
+
+    /// Whether firmware before left a request to shut down in its mailbox, which the next one may take for its own.
+    pub(crate) fn has_old_request(&self) -> bool {
+        self.mailboxes().shutdown().is_some_and(Asked::is_left)
+    }
+
+    /// Starts firmware, and tells whether it took such a request.
+    pub(crate) fn takes_old_request(&self, start: impl FnOnce() -> Result) -> Result<bool> {
+        match self.mailboxes().shutdown() {
+            Some(asked) => asked.watch(start),
+            None => start().map(|()| false),
+        }
+    }
+
+    /// Copies the resource table as Linux completed it into the loaded firmware's, which has been loaded again to the same place.
+    pub(crate) fn publish_table(&self) {
+        // SAFETY: the core holds its lock in each callback, and has both tables, of this size, from `parse` on or neither; the loaded
+        // one is mapped until `unprepare`.
+        unsafe {
+            let (ours, loaded) = ((*self.raw).cached_table, (*self.raw).table_ptr);
+            if !ours.is_null() && !loaded.is_null() && ours != loaded {
+                ptr::copy_nonoverlapping(ours.cast::<u8>(), loaded.cast(), (*self.raw).table_sz);
+            }
         }
     }
 
@@ -225,7 +251,7 @@ impl<T: Lifecycle> Registered<T> {
         let raw = unsafe { c::rproc_alloc(parent, name.as_char_ptr(), &Self::OPERATIONS, firmware, 0) };
         let raw = Allocated(NonNull::new(raw).ok_or(ENOMEM)?);
         // SAFETY: the mailboxes go before the processor, by the order of the fields.
-        let mailboxes = unsafe { Mailboxes::request(raw.0)? };
+        let mailboxes = unsafe { Mailboxes::request(raw.0, took_late)? };
         // SAFETY: as above.
         let watchdog = unsafe { Watchdog::request(raw.0)? };
         // SAFETY: cancelled by `drop` while the processor is there; `settle` wants just the lock.
@@ -277,6 +303,25 @@ unsafe fn settle(raw: *mut c::rproc, _: c_int) {
     }
     let remoteproc = Remoteproc { raw, _lives: PhantomData };
     dev_err!(remoteproc, "the recovery failed; it is off and may be started again\n");
+}
+
+/// The firmware that runs has taken a request to shut down that was for another, long after its start: it is gone.
+///
+/// # Safety
+///
+/// The core's lock is held, and the processor registered.
+unsafe fn took_late(raw: *mut c::rproc, _: c_int) {
+    let remoteproc = Remoteproc { raw, _lives: PhantomData };
+    if !remoteproc.mailboxes().shutdown().is_some_and(Asked::forget_late) {
+        return;
+    }
+    // SAFETY: the lock is held; the core only makes a note of the crash here.
+    unsafe {
+        if matches!((*raw).state, c::rproc_state_RPROC_RUNNING | c::rproc_state_RPROC_ATTACHED) {
+            dev_err!(remoteproc, "it took the request to shut down that firmware before it had left\n");
+            c::rproc_report_crash(raw, c::rproc_crash_type_RPROC_FATAL_ERROR);
+        }
+    }
 }
 
 impl<T: Lifecycle> Drop for Registered<T> {
@@ -399,6 +444,8 @@ unsafe extern "C" fn start<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
 unsafe extern "C" fn attach(raw: *mut c::rproc) -> c_int {
     // The firmware sees Linux in its resource table and mailboxes.
     let remoteproc = Remoteproc { raw, _lives: PhantomData };
+    // Whoever took that before is another firmware.
+    remoteproc.mailboxes().shutdown().map(Asked::forget_late);
     remoteproc.common().watchdog.as_ref().inspect(|watchdog| watchdog.arm());
     0
 }

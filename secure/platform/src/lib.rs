@@ -22,7 +22,6 @@ mod region;
 mod service;
 mod unchanged;
 
-pub mod boards;
 pub mod stm32mp15;
 pub mod stm32mp25;
 #[cfg(any(test, feature = "testing"))]

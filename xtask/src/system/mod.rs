@@ -1,10 +1,13 @@
 //! `cargo xtask system`: the same software on real TF-A, OP-TEE and Linux under QEMU, with the virtual board beside it.
 
 mod build;
+mod by_hand;
 mod cache;
 mod checks;
+mod code;
 mod comparison;
 mod driver;
+mod figures;
 mod host;
 mod images;
 mod kernel_build;
@@ -39,29 +42,47 @@ pub struct Options {
     only: Option<String>,
     cycles: u32,
     record: bool,
+    figures: bool,
+}
+
+/// The chores of this part, of which each has options of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chore {
+    /// `system`
+    System,
+    /// `driver`
+    Driver,
 }
 
 impl Options {
-    /// From the words after `system`; refuses a boot that is not there and options that have no effect together.
-    pub fn parse(words: &[String]) -> Result<Self> {
-        let mut options =
-            Self { shell: false, wishes: Wishes::default(), only: None, cycles: 1000, record: false };
+    /// From the words after the chore; refuses a boot that is not there and options that have no effect together.
+    pub fn parse(chore: Chore, words: &[String]) -> Result<Self> {
+        let mut options = Self {
+            shell: false,
+            wishes: Wishes::default(),
+            only: None,
+            cycles: 1000,
+            record: false,
+            figures: false,
+        };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().with_context(|| format!("{word} wants a value"));
-            match word.as_str() {
-                "--shell" => options.shell = true,
-                "--update" => options.wishes.update = true,
-                "--record" => options.record = true,
-                "--linux" => options.wishes.pins.push((LINUX.to_owned(), value()?.clone())),
-                "--pin" => options.wishes.pin(value()?)?,
-                "--only" => options.only = Some(value()?.clone()),
-                "--cycles" => {
+            match (chore, word.as_str()) {
+                (_, "--update") => options.wishes.update = true,
+                (_, "--linux") => options.wishes.pins.push((LINUX.to_owned(), value()?.clone())),
+                (_, "--pin") => options.wishes.pin(value()?)?,
+                (Chore::Driver, "--figures") => options.figures = true,
+                (Chore::System, "--shell") => options.shell = true,
+                (Chore::System, "--record") => options.record = true,
+                (Chore::System, "--only") => options.only = Some(value()?.clone()),
+                (Chore::System, "--cycles") => {
                     let number = value()?;
                     options.cycles =
                         number.parse().with_context(|| format!("--cycles wants a number, not {number}"))?;
                 }
-                _ => bail!("`system` has no option {word}"),
+                (Chore::System, _) => bail!("`system` has no option {word}"),
+                (Chore::Driver, _) => bail!("`driver` has no option {word}"),
             }
         }
         if let Some(only) = &options.only {
@@ -135,8 +156,14 @@ pub fn driver(options: &Options) -> Result<()> {
     println!("packages, in {}", folder.display());
     let packages = Packages::get(&cache, &options.wishes)?;
     println!("builds");
-    let folder = with_what_moved(&packages, || Builder { cache: &cache, packages: &packages }.drivers())?;
+    let builder = Builder { cache: &cache, packages: &packages };
+    let (folder, package) =
+        with_what_moved(&packages, || Ok((builder.drivers()?, builder.driver_package()?)))?;
     println!("{} is for Linux {}", folder.join(driver::DRIVER).display(), packages.linux_release()?);
+    println!("to install it there: apt install {}", package.display());
+    if options.figures {
+        println!("\n{}", figures::table(&cache, &packages)?);
+    }
     Ok(())
 }
 
@@ -244,19 +271,32 @@ mod tests {
 
     #[test]
     fn options_are_read_and_others_refused() {
-        let options = Options::parse(&words("--shell --linux 7.3.4 --cycles 5")).unwrap();
+        let options = Options::parse(Chore::System, &words("--shell --linux 7.3.4 --cycles 5")).unwrap();
         assert!(options.shell && options.cycles == 5);
         assert_eq!(options.wishes.pinned(LINUX), Some("7.3.4"));
-        assert!(Options::parse(&words("--cycles many")).unwrap_err().to_string().contains("many"));
-        assert!(Options::parse(&words("--only")).unwrap_err().to_string().contains("wants a value"));
-        assert!(Options::parse(&words("--fast")).is_err());
-        assert!(Options::parse(&words("--pin optee-os")).is_err());
-        assert_eq!(Options::parse(&words("--only early")).unwrap().only.as_deref(), Some("early"));
-        let typo = Options::parse(&words("--only erly")).unwrap_err().to_string();
+        assert!(
+            Options::parse(Chore::System, &words("--cycles many")).unwrap_err().to_string().contains("many")
+        );
+        assert!(
+            Options::parse(Chore::System, &words("--only"))
+                .unwrap_err()
+                .to_string()
+                .contains("wants a value")
+        );
+        assert!(Options::parse(Chore::System, &words("--fast")).is_err());
+        assert!(Options::parse(Chore::System, &words("--figures")).is_err());
+        assert!(Options::parse(Chore::Driver, &words("--figures")).unwrap().figures);
+        assert!(Options::parse(Chore::Driver, &words("--only early")).is_err());
+        assert!(Options::parse(Chore::System, &words("--pin optee-os")).is_err());
+        assert_eq!(
+            Options::parse(Chore::System, &words("--only early")).unwrap().only.as_deref(),
+            Some("early")
+        );
+        let typo = Options::parse(Chore::System, &words("--only erly")).unwrap_err().to_string();
         assert!(typo.contains("no boot is called erly") && typo.contains("bare, early"), "{typo}");
         assert!(typo.contains("load-ours-extensions"), "{typo}");
         for together in ["--record --only early", "--shell --only early", "--shell --record"] {
-            assert!(Options::parse(&words(together)).is_err(), "{together}");
+            assert!(Options::parse(Chore::System, &words(together)).is_err(), "{together}");
         }
     }
 }

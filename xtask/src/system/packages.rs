@@ -3,12 +3,14 @@
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::cache::{Cache, Inputs};
 use super::kernel_build::{Kernel, KernelBuild};
 use super::lockdep::Lockdep;
 use super::versions::{LINUX, LINUX_RELEASE, Wishes, at_least, parse, print, version_of};
 use crate::debian::{PrivateApt, files, unpack, unpack_all};
+use crate::process::output;
 
 /// The first Linux whose OP-TEE driver and TEE bus are as docs/protocol.md says.
 const OLDEST_LINUX: (u32, u32) = (7, 0);
@@ -25,6 +27,8 @@ pub struct Packages {
     pub optee: PathBuf,
     /// arm64 programs and libraries for the guest.
     pub guest: PathBuf,
+    /// `modprobe` and its like for the guest, and the libraries that they load.
+    pub kmod: PathBuf,
     /// OP-TEE's sources.
     pub optee_sources: PathBuf,
     /// TF-A's sources.
@@ -38,6 +42,7 @@ const TFA: &str = "2.12.1+dfsg";
 
 const OPTEE: [&str; 2] = ["optee-os", "optee-os-dev"];
 const GUEST: [&str; 5] = ["busybox-static", "tee-supplicant", "libteec2", "libc6", "libgcc-s1"];
+const KMOD: [&str; 5] = ["kmod", "libssl3t64", "zlib1g", "libzstd1", "liblzma5"];
 
 impl Packages {
     /// Resolves, fetches and unpacks whatever is not there yet.
@@ -46,17 +51,20 @@ impl Packages {
         let known = fs::read_to_string(&record).ok().map(|text| parse(&text));
         let known = known.filter(|versions| wishes.keep(versions));
         let apt = private_apt(cache)?;
-        let versions = match known {
-            Some(versions) => versions,
-            None => {
-                println!("  asking Debian for versions");
-                apt.update().context("Debian's lists of packages could not be fetched")?;
-                let versions = resolve(&apt, wishes)?;
-                fs::create_dir_all(cache.place("packages"))?;
-                fs::write(&record, print(&versions))?;
-                versions
+        let resolver = Resolver { apt: &apt, wishes };
+        let mut versions = known.unwrap_or_default();
+        let whole = for_guest().all(|name| version_of(&versions, name).is_some());
+        if !whole {
+            println!("  asking Debian for versions");
+            apt.update().context("Debian's lists of packages could not be fetched")?;
+            if versions.is_empty() {
+                versions = resolver.all()?;
             }
-        };
+            // Of a record that is older than this list, the rest stays.
+            resolver.add_for_guest(&mut versions)?;
+            fs::create_dir_all(cache.place("packages"))?;
+            fs::write(&record, print(&versions))?;
+        }
         Fetch { apt, cache, versions: &versions }
             .all()
             .map(|parts| Self { versions: versions.clone(), ..parts })
@@ -82,6 +90,28 @@ impl Packages {
         Ok(Kernel { release: self.linux_release()?, version: version.to_owned() })
     }
 
+    /// A folder with files of the kernel's sources, which are fetched for them.
+    pub fn kernel_files(&self, cache: &Cache, paths: &[&str]) -> Result<PathBuf> {
+        let version = version_of(&self.versions, LINUX).context("no version of the kernel is recorded")?;
+        let series: Vec<&str> = version.split(['.', '-']).take(2).collect();
+        let source = format!("linux-source-{}", series.join("."));
+        let inputs = Inputs::new().text(version).text(paths.join(" "));
+        cache.entry("packages/kernel-files", &inputs, |folder| {
+            let downloaded = cache.place("packages/kernel-files.debs");
+            private_apt(cache)?.download(&[format!("{source}={version}")], &downloaded)?;
+            for package in files(&downloaded, ".deb")? {
+                unpack(&package, &downloaded)?;
+            }
+            fs::create_dir_all(folder)?;
+            let archive = downloaded.join(format!("usr/src/{source}.tar.xz"));
+            let mut tar = Command::new("tar");
+            // `--occurrence` ends the search where all are found.
+            tar.arg("-C").arg(folder).arg("-xJf").arg(archive).args(["--strip-components=1", "--occurrence"]);
+            output(tar.args(paths.iter().map(|path| format!("{source}/{path}"))))?;
+            Ok(fs::remove_dir_all(&downloaded)?)
+        })
+    }
+
     /// The folder of Debian's kernel: `vmlinuz` and, in `kernel`, its modules.
     pub fn linux(&self) -> Result<PathBuf> {
         Ok(self.kernel.join("usr/lib/modules").join(self.linux_release()?))
@@ -102,47 +132,72 @@ fn private_apt(cache: &Cache) -> Result<PrivateApt> {
     PrivateApt::new(cache.place("apt"), "amd64,arm64")
 }
 
-fn resolve(apt: &PrivateApt, wishes: &Wishes) -> Result<Vec<(String, String)>> {
-    let mut versions = Vec::new();
-    let mut add = |name: &str, version: String| versions.push((name.to_owned(), version));
-    // The newest of what is called `name` in the record, unless another one is wished for.
-    let newest = |name: &str, package: &str, fits: &dyn Fn(&str) -> bool| {
-        let found = apt.newest(package, |version| wishes.want(name, version, fits));
-        match wishes.pinned(name) {
+/// The guest's packages, by their names in the record too.
+fn for_guest() -> impl Iterator<Item = &'static str> {
+    GUEST.into_iter().chain(KMOD)
+}
+
+struct Resolver<'a> {
+    apt: &'a PrivateApt,
+    wishes: &'a Wishes,
+}
+
+impl Resolver<'_> {
+    /// The newest of what is called `name` in the record, unless another one is wished for.
+    fn newest(&self, name: &str, package: &str, fits: impl Fn(&str) -> bool) -> Result<String> {
+        let found = self.apt.newest(package, |version| self.wishes.want(name, version, &fits));
+        match self.wishes.pinned(name) {
             Some(pin) => found.with_context(|| {
                 format!("{pin} is the beginning of no version of {package}; give one that is there, or leave it out")
             }),
             None => found,
         }
-    };
-    let of_arm64 = |name: &str, fits: &dyn Fn(&str) -> bool| newest(name, &format!("{name}:arm64"), fits);
-    let qemu = "qemu-system-arm";
-    let new_enough = |version: &str| version.contains("bpo") && at_least(version, 11, 1);
-    add(qemu, newest(qemu, qemu, &new_enough).context("QEMU's vfio-user device came with 11.1")?);
-    let linux = newest(LINUX, "linux-image-arm64:arm64", &|version| version.contains("bpo"))?;
-    if !at_least(&linux, OLDEST_LINUX.0, OLDEST_LINUX.1) {
-        bail!(
-            "Linux {linux} is too old: its OP-TEE driver differs; take {}.{} or later",
-            OLDEST_LINUX.0,
-            OLDEST_LINUX.1
-        );
     }
-    let depends = apt.depends("linux-image-arm64:arm64", &linux)?;
-    let release = depends
-        .split([',', ' '])
-        .find_map(|word| {
-            word.strip_prefix("linux-image-").filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-        })
-        .with_context(|| format!("linux-image-arm64 {linux} names no kernel: {depends}"))?;
-    add(LINUX, linux);
-    add(LINUX_RELEASE, release.to_owned());
-    add("optee-os", of_arm64("optee-os", &|version| at_least(version, 4, 10))?);
-    let tfa = "arm-trusted-firmware";
-    add(tfa, of_arm64(tfa, &|version| version.starts_with(TFA))?);
-    for name in GUEST {
-        add(name, of_arm64(name, &|_| true)?);
+
+    fn of_arm64(&self, name: &str, fits: impl Fn(&str) -> bool) -> Result<String> {
+        self.newest(name, &format!("{name}:arm64"), fits)
     }
-    Ok(versions)
+
+    /// All but what is for the guest alone.
+    fn all(&self) -> Result<Vec<(String, String)>> {
+        let mut versions = Vec::new();
+        let mut add = |name: &str, version: String| versions.push((name.to_owned(), version));
+        let qemu = "qemu-system-arm";
+        let new_enough = |version: &str| version.contains("bpo") && at_least(version, 11, 1);
+        add(qemu, self.newest(qemu, qemu, new_enough).context("QEMU's vfio-user device came with 11.1")?);
+        let linux = self.newest(LINUX, "linux-image-arm64:arm64", |version| version.contains("bpo"))?;
+        if !at_least(&linux, OLDEST_LINUX.0, OLDEST_LINUX.1) {
+            bail!(
+                "Linux {linux} is too old: its OP-TEE driver differs; take {}.{} or later",
+                OLDEST_LINUX.0,
+                OLDEST_LINUX.1
+            );
+        }
+        let depends = self.apt.depends("linux-image-arm64:arm64", &linux)?;
+        let release = depends
+            .split([',', ' '])
+            .find_map(|word| {
+                word.strip_prefix("linux-image-")
+                    .filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+            })
+            .with_context(|| format!("linux-image-arm64 {linux} names no kernel: {depends}"))?;
+        add(LINUX, linux);
+        add(LINUX_RELEASE, release.to_owned());
+        add("optee-os", self.of_arm64("optee-os", |version| at_least(version, 4, 10))?);
+        let tfa = "arm-trusted-firmware";
+        add(tfa, self.of_arm64(tfa, |version| version.starts_with(TFA))?);
+        Ok(versions)
+    }
+
+    /// Adds what the guest has and the record does not.
+    fn add_for_guest(&self, versions: &mut Vec<(String, String)>) -> Result<()> {
+        for name in for_guest() {
+            if version_of(versions, name).is_none() {
+                versions.push((name.to_owned(), self.of_arm64(name, |_| true)?));
+            }
+        }
+        Ok(())
+    }
 }
 
 struct Fetch<'a> {
@@ -159,16 +214,16 @@ impl Fetch<'_> {
             ["binary", "modules"].map(|part| format!("linux-{part}-{release}:arm64={linux}")).to_vec();
         let optee = self.version("optee-os")?;
         let optee_packages: Vec<String> = OPTEE.map(|name| format!("{name}:arm64={optee}")).to_vec();
-        let guest_packages: Vec<String> = GUEST
-            .iter()
-            .map(|name| Ok(format!("{name}:arm64={}", self.version(name)?)))
-            .collect::<Result<_>>()?;
+        let of_arm64 = |names: &[&str]| -> Result<Vec<String>> {
+            names.iter().map(|name| Ok(format!("{name}:arm64={}", self.version(name)?))).collect()
+        };
         Ok(Packages {
             versions: Vec::new(),
             qemu: self.qemu()?,
             kernel: self.unpacked("packages/linux", &linux_packages)?,
             optee: self.unpacked("packages/optee", &optee_packages)?,
-            guest: self.unpacked("packages/guest", &guest_packages)?,
+            guest: self.unpacked("packages/guest", &of_arm64(&GUEST)?)?,
+            kmod: self.unpacked("packages/kmod", &of_arm64(&KMOD)?)?,
             optee_sources: self.sources("packages/optee-sources", "optee-os", optee)?,
             tfa_sources: self.sources(
                 "packages/tfa-sources",
@@ -225,8 +280,8 @@ impl Fetch<'_> {
 }
 
 /// The command that runs QEMU from its unpacked packages, with no change to the host.
-pub fn qemu(tree: &Path) -> std::process::Command {
-    let mut command = std::process::Command::new("setpriv");
+pub fn qemu(tree: &Path) -> Command {
+    let mut command = Command::new("setpriv");
     // Whatever becomes of this process, QEMU does not outlive it.
     command.args(["--pdeathsig", "KILL", "--"]);
     command.arg(tree.join("usr/lib64/ld-linux-x86-64.so.2"));

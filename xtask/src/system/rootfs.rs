@@ -19,6 +19,11 @@ const LIBRARIES: [&str; 3] = ["libc.so.6", "libteec.so.2", "libgcc_s.so.1"];
 pub const TA_FOLDER: &str = "usr/lib/optee_armtz";
 /// The module whose dependencies are loaded with it.
 const MODULE: &str = "optee";
+/// kmod's names, and the libraries that it loads, one only when a module is compressed.
+const KMOD_NAMES: [&str; 6] = ["depmod", "insmod", "lsmod", "modinfo", "modprobe", "rmmod"];
+const KMOD_LIBRARIES: [&str; 4] = ["libcrypto.so.3", "libz.so.1", "libzstd.so.1", "liblzma.so.5"];
+/// Where a package's scripts are in the guest.
+const PACKAGE_SCRIPTS: &str = "var/lib/package";
 
 /// What one boot has beyond the common files.
 #[derive(Default)]
@@ -29,6 +34,8 @@ pub struct Extra {
     pub linux: Option<PathBuf>,
     /// Modules of the kernel, unpacked to `/modules` for the script to load.
     pub modules: &'static [&'static str],
+    /// A Debian package of modules that is installed. Then this kernel's modules are where Debian has them, and kmod loads them.
+    pub package: Option<PathBuf>,
     /// Shell lines that run once the TEE's driver is there.
     pub script: String,
     /// Ends in a shell for a person instead of powering off.
@@ -70,31 +77,76 @@ pub fn make(packages: &Packages, linux: &Path, extra: &Extra, into: &Path) -> Re
     }
     symlink("aarch64-linux-gnu/ld-linux-aarch64.so.1", root.join("usr/lib/ld-linux-aarch64.so.1"))?;
     fs::copy(packages.guest.join("usr/sbin/tee-supplicant"), root.join("usr/sbin/tee-supplicant"))?;
-    let modules = modules(linux, extra.modules, &root)?;
+    let load = load_common(packages, linux, extra, &root)?;
     for (place, file) in &extra.files {
-        let target = root.join(place);
-        fs::create_dir_all(target.parent().unwrap_or(&root))?;
-        fs::copy(file, &target)
-            .with_context(|| format!("{} cannot be put into the guest", file.display()))?;
+        copy(file, &root.join(place))?;
     }
     let init = root.join("init");
-    fs::write(&init, init_script(&modules, extra))?;
+    fs::write(&init, init_script(&load, extra))?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
     archive(&root, into)?;
     Ok(fs::remove_dir_all(root)?)
 }
 
-/// Unpacks the modules and what they depend on; gives the files' names of the first in the order to load them.
-fn modules(linux: &Path, more: &[&str], root: &Path) -> Result<Vec<String>> {
+/// The lines that load the common modules.
+fn load_common(packages: &Packages, linux: &Path, extra: &Extra, root: &Path) -> Result<String> {
     let mut files = Vec::new();
     find_modules(&linux.join("kernel"), &mut files)?;
-    let mut loaded = Vec::new();
-    unpack_module(MODULE, &files, &root.join("modules"), &mut loaded)?;
-    let mut unpacked = loaded.clone();
-    for name in more {
-        unpack_module(name, &files, &root.join("modules"), &mut unpacked)?;
+    let mut common = Vec::new();
+    find_with_dependencies(MODULE, &files, &mut common)?;
+    let lines = match &extra.package {
+        Some(package) => {
+            install_kmod(packages, root)?;
+            for module in &common {
+                copy(&module.file, &root.join(module.file.strip_prefix(&packages.kernel)?))?;
+            }
+            install(package, root)?
+        }
+        None => common.iter().map(|module| format!("insmod /modules/{}\n", module.name)).collect(),
+    };
+    let mut unpacked = common;
+    for name in extra.modules {
+        find_with_dependencies(name, &files, &mut unpacked)?;
     }
-    Ok(loaded)
+    for module in unpacked {
+        fs::write(root.join("modules").join(&module.name), module.content)?;
+    }
+    Ok(lines)
+}
+
+fn install_kmod(packages: &Packages, root: &Path) -> Result<()> {
+    copy(&packages.kmod.join("usr/bin/kmod"), &root.join("usr/bin/kmod"))?;
+    for name in KMOD_NAMES {
+        symlink("../bin/kmod", root.join("usr/sbin").join(name))?;
+    }
+    let libraries = Path::new("usr/lib/aarch64-linux-gnu");
+    for library in KMOD_LIBRARIES {
+        copy(&packages.kmod.join(libraries).join(library), &root.join(libraries).join(library))?;
+    }
+    Ok(())
+}
+
+/// Unpacks a package; gives the lines that end its installation and load the common modules. Busybox's shell prefers its own
+/// `modprobe` to that of the path.
+fn install(package: &Path, root: &Path) -> Result<String> {
+    output(Command::new("dpkg-deb").arg("-x").args([package, root]))?;
+    output(Command::new("dpkg-deb").arg("-e").arg(package).arg(root.join(PACKAGE_SCRIPTS)))?;
+    Ok(format!("/{PACKAGE_SCRIPTS}/postinst configure\n/usr/sbin/modprobe {MODULE}\n"))
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to.parent().unwrap_or(to))?;
+    fs::copy(from, to).with_context(|| format!("{} cannot be put into the guest", from.display()))?;
+    Ok(())
+}
+
+/// A module of the kernel, unpacked.
+struct Module {
+    /// With underscores and `.ko`.
+    name: String,
+    /// Where it is packed.
+    file: PathBuf,
+    content: Vec<u8>,
 }
 
 fn find_modules(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
@@ -109,9 +161,10 @@ fn find_modules(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-fn unpack_module(name: &str, files: &[PathBuf], into: &Path, loaded: &mut Vec<String>) -> Result<()> {
+/// Adds a module and what it depends on, in the order to load them, unless it is there.
+fn find_with_dependencies(name: &str, files: &[PathBuf], found: &mut Vec<Module>) -> Result<()> {
     let wanted = format!("{}.ko", name.replace('-', "_"));
-    if loaded.contains(&wanted) {
+    if found.iter().any(|module| module.name == wanted) {
         return Ok(());
     }
     let called =
@@ -125,10 +178,9 @@ fn unpack_module(name: &str, files: &[PathBuf], into: &Path, loaded: &mut Vec<St
         bail!("{} cannot be unpacked: {}", file.display(), String::from_utf8_lossy(&unpacked.stderr).trim());
     }
     for other in depends(&unpacked.stdout) {
-        unpack_module(&other, files, into, loaded)?;
+        find_with_dependencies(&other, files, found)?;
     }
-    fs::write(into.join(&wanted), unpacked.stdout)?;
-    loaded.push(wanted);
+    found.push(Module { name: wanted, file: file.clone(), content: unpacked.stdout });
     Ok(())
 }
 
@@ -140,8 +192,7 @@ fn depends(module: &[u8]) -> Vec<String> {
     names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-fn init_script(modules: &[String], extra: &Extra) -> String {
-    let load: String = modules.iter().map(|module| format!("insmod /modules/{module}\n")).collect();
+fn init_script(load: &str, extra: &Extra) -> String {
     let end = if extra.shell {
         "echo 'rproc is on the path; poweroff -f ends this machine.'\nexec /bin/sh </dev/console >/dev/console 2>&1\n"
     } else {
@@ -201,11 +252,11 @@ mod tests {
     #[test]
     fn the_script_loads_runs_and_ends() {
         let extra = Extra { script: "rproc-guest run bus".to_owned(), ..Extra::default() };
-        let script = init_script(&["tee.ko".to_owned(), "optee.ko".to_owned()], &extra);
+        let script = init_script("modprobe optee\n", &extra);
         let at = |text: &str| script.find(text).unwrap();
-        assert!(at("insmod /modules/tee.ko") < at("insmod /modules/optee.ko"));
-        assert!(at("optee.ko") < at("rproc-guest run bus") && at("rproc-guest") < at("poweroff -f"));
-        let script = init_script(&[], &Extra { shell: true, ..Extra::default() });
+        assert!(at("mount -t sysfs") < at("modprobe optee"));
+        assert!(at("modprobe optee") < at("rproc-guest run bus") && at("rproc-guest") < at("poweroff -f"));
+        let script = init_script("", &Extra { shell: true, ..Extra::default() });
         assert!(script.contains("exec /bin/sh"));
     }
 }

@@ -15,7 +15,8 @@ pub const PLAIN: CoreSettings = CoreSettings { name: "plain", crypto_extensions:
 /// With Arm's crypto extensions.
 pub const EXTENSIONS: CoreSettings = CoreSettings { name: "extensions", crypto_extensions: true };
 
-const EARLY: TaSettings = TaSettings { name: "early", enumeration: "always", policy: "strict", features: "" };
+pub(super) const EARLY: TaSettings =
+    TaSettings { name: "early", enumeration: "always", policy: "strict", features: "" };
 const SUPPLICANT: TaSettings =
     TaSettings { name: "supplicant", enumeration: "supplicant", policy: "strict", features: "" };
 const FILE: TaSettings = TaSettings {
@@ -32,18 +33,19 @@ const CORE_HASH: &str = "core-hash";
 
 /// The kernel's own drivers of RPMsg over virtio, in the order to insert them.
 const RPMSG: [&str; 4] = ["rpmsg_ns.ko", "virtio_rpmsg_bus.ko", "rpmsg_char.ko", "rpmsg_tty.ko"];
-/// Inserts Linux's driver more than once, and leaves the kernel without it.
-const DRIVER_SUITE: &str =
-    "rproc-guest run driver /modules/rproc_tee.ko /images/firmware/echo.img /images/firmware/foreign.img\n";
-/// The same, where the driver of the mailboxes is there.
-const LIFE_SUITE: &str = "rproc-guest run life /modules/rproc_tee.ko /images/firmware/echo.img /images/firmware/foreign.img \
-     /images/firmware/hang.img\n";
 /// What goes through RPMsg, where all drivers are there.
 const RPMSG_SUITES: &str = "rproc-guest run rpmsg --by messages /images/firmware/echo.img\n\
      rproc-guest run recovery /images/firmware/obey.img\n\
      rproc-guest run terminal /images/firmware/tty.img\n\
      rproc-guest run two /images/firmware/echo.img /images/firmware/starve-m0.img\n\
-     rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img\n";
+     rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img";
+/// The drivers go while firmware talks, and come again.
+const UNLOAD_SUITE: &str =
+    "rproc-guest run unload /modules/rproc_tee.ko /modules/rproc_ipcc.ko /images/firmware/echo.img";
+/// Everything that a node may have but power domains, where the driver of the mailboxes is there.
+const LIFE_SUITE: &str = "life /modules/rproc_tee.ko /images/firmware/echo.img /images/firmware/foreign.img /images/firmware/hang.img";
+/// The CPU that waits until Linux has made the power domains.
+const SECOND_CPU: &str = "echo 1 > /sys/devices/system/cpu/cpu1/online\n";
 
 const SUPPLICANT_START: &str = "tee-supplicant -d\nsleep 0.5\n";
 
@@ -53,8 +55,21 @@ const LIVES: usize = 200;
 const TREE: Tree = Tree::new(&THREAD);
 
 /// The boots with tests, in order.
-const TESTS: [&str; 11] =
-    ["bare", "early", "driver", "life", "rpmsg", "pin", "lives", "lockdep", "supplicant", "file", "upstream"];
+const TESTS: [&str; 13] = [
+    "bare",
+    "early",
+    "driver",
+    "life",
+    "domains",
+    "rpmsg",
+    "pin",
+    "by-hand",
+    "lives",
+    "lockdep",
+    "supplicant",
+    "file",
+    "upstream",
+];
 
 /// A pairing of a TA with a platform service, to measure LOAD.
 struct Measurement {
@@ -132,25 +147,6 @@ pub struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    /// The boot for a person: our TA early, everything at hand.
-    pub fn shell(&self) -> Result<Planned> {
-        let ta = self.builder.ta(&EARLY)?;
-        let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, "rproc tee list")?;
-        extra.shell = true;
-        Ok(Planned {
-            name: "shell",
-            flash,
-            extra,
-            suites: &[],
-            limit: Duration::MAX,
-            board: true,
-            messages: true,
-            tree: TREE,
-            starts: 0,
-        })
-    }
-
     /// The signed files of our TA, as a product has it, and of upstream's.
     pub fn ta_files(&self) -> Result<[(&'static str, PathBuf); 2]> {
         let ours = self.builder.ta(&EARLY)?.file;
@@ -164,8 +160,10 @@ impl Plan<'_> {
             "early" => self.early(cycles),
             "driver" => self.driver(),
             "life" => self.life(),
+            "domains" => self.domains(),
             "rpmsg" => self.rpmsg(),
             "pin" => self.pin(),
+            "by-hand" => self.by_hand(),
             "lives" => self.lives(),
             "lockdep" => self.lockdep(),
             "supplicant" => self.supplicant(),
@@ -265,21 +263,24 @@ impl Plan<'_> {
         })
     }
 
-    /// Linux's own driver on the service.
+    /// Linux's own driver on the service, installed as a Debian package.
     fn driver(&self) -> Result<Planned> {
+        let module = module_name(DRIVER);
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let script = format!(
-            "{DRIVER_SUITE}\
-             rproc-guest run commands /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img"
+            "{}\n\
+             rproc-guest run commands {module} /images/firmware/echo.img /images/firmware/foreign.img\n\
+             rproc-guest run modprobe",
+            driver_suite(module)
         );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
-        extra.files.push(self.driver_file()?);
+        extra.package = Some(self.builder.driver_package()?);
         Ok(Planned {
             name: "driver",
             flash,
             extra,
-            suites: &["driver", "commands"],
+            suites: &["driver", "commands", "modprobe"],
             limit: minutes(6),
             board: true,
             messages: true,
@@ -290,30 +291,38 @@ impl Plan<'_> {
 
     /// Linux's own driver with everything that a node may have: attachment, sleep, requests to firmware, failed recoveries.
     fn life(&self) -> Result<Planned> {
+        self.with_all("life", &["life"], LIFE_SUITE)
+    }
+
+    /// The same node's power domains. Not in the boot before: for some time after it has slept, Linux does not look at firmware files anew.
+    fn domains(&self) -> Result<Planned> {
+        let arguments = format!("/modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img");
+        self.with_all("domains", &["domains"], &format!("domains {arguments}"))
+    }
+
+    /// A boot with everything that a node may have.
+    fn with_all(&self, name: &'static str, suites: &'static [&'static str], suite: &str) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
-        let script = "echo 1 > /sys/devices/system/cpu/cpu1/online\n".to_owned()
-            + &insert(&[MAILBOX])
-            + "rproc-guest run domains /modules/rproc_tee.ko /images/firmware/echo.img /images/firmware/foreign.img\n"
-            + LIFE_SUITE;
+        let script = format!("{SECOND_CPU}{}rproc-guest run {suite}", insert(&[MAILBOX]));
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(modules(&self.builder.drivers()?, &[DRIVER, MAILBOX]));
         Ok(Planned {
-            name: "life",
+            name,
             flash,
             extra,
-            suites: &["domains", "life"],
+            suites,
             limit: minutes(8),
             board: true,
             messages: true,
             tree: Tree { mailboxes: true, domains: true, ..Tree::new(&V20) },
-            starts: 8,
+            starts: 3,
         })
     }
 
     /// RPMsg through Linux's own drivers, rung by the board's mailboxes.
     fn rpmsg(&self) -> Result<Planned> {
-        self.talk("rpmsg", &["rpmsg", "recovery", "terminal", "two", "watchdog"], RPMSG_SUITES)
+        self.talk("rpmsg", &["rpmsg", "recovery", "terminal", "two", "watchdog", "unload"], RPMSG_SUITES)
     }
 
     /// The same where the board has no messages, only its pin for all interrupts. After the first interrupt QEMU maps no on-chip memory any
@@ -321,7 +330,7 @@ impl Plan<'_> {
     fn pin(&self) -> Result<Planned> {
         let pin = self.talk(
             "pin",
-            &["rpmsg", "watchdog"],
+            &["rpmsg", "watchdog", "unload"],
             "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
              rproc-guest run rpmsg --by pin /images/firmware/echo.img\n\
              rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img",
@@ -336,6 +345,7 @@ impl Plan<'_> {
         // The processor waits for its mailboxes, so their driver may come last.
         let (files, mut script) = self.modules(&RPMSG, &[DRIVER, MAILBOX])?;
         script += tests;
+        script += &format!("\n{UNLOAD_SUITE}");
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(files);
         Ok(Planned {
@@ -377,20 +387,22 @@ impl Plan<'_> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
         let kernel = self.builder.packages.lockdep(self.builder.cache)?;
-        let gone: String =
-            RPMSG.iter().rev().map(|name| format!("rmmod {}\n", name.trim_end_matches(".ko"))).collect();
+        let gone: String = RPMSG.iter().rev().map(|name| format!("rmmod {}\n", module_name(name))).collect();
         // `rpmsg_core` is in Debian's kernel itself.
-        let script = "echo 1 > /proc/sys/kernel/panic_on_oops\n".to_owned()
-            + &insert(&["rpmsg_core.ko"])
-            + &insert(&RPMSG)
-            + &insert(&[DRIVER, MAILBOX])
-            + RPMSG_SUITES
-            + "rmmod rproc_tee\n"
-            + &gone
-            + DRIVER_SUITE
-            + LIFE_SUITE
-            + "rmmod rproc_ipcc\n\
-               rproc-guest run lockdep";
+        let all = insert(&["rpmsg_core.ko"]) + &insert(&RPMSG) + &insert(&[DRIVER, MAILBOX]);
+        let driver = driver_suite(&format!("/modules/{DRIVER}"));
+        let script = format!(
+            "echo 1 > /proc/sys/kernel/panic_on_oops\n{all}\
+             {RPMSG_SUITES}\n\
+             {UNLOAD_SUITE}\n\
+             rmmod {}\n{gone}\
+             {driver}\n\
+             rproc-guest run {LIFE_SUITE}\n\
+             rmmod {}\n\
+             rproc-guest run lockdep",
+            module_name(DRIVER),
+            module_name(MAILBOX)
+        );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(modules(&self.builder.lockdep_drivers(&kernel)?, &[DRIVER, MAILBOX]));
         Ok(Planned {
@@ -401,7 +413,9 @@ impl Plan<'_> {
                 linux: Some(kernel.linux),
                 ..extra
             },
-            suites: &["rpmsg", "recovery", "terminal", "two", "watchdog", "driver", "life", "lockdep"],
+            suites: &[
+                "rpmsg", "recovery", "terminal", "two", "watchdog", "unload", "driver", "life", "lockdep",
+            ],
             limit: minutes(15),
             board: true,
             messages: true,
@@ -487,7 +501,13 @@ impl Plan<'_> {
         })
     }
 
-    fn flash(&self, name: &str, features: &str, core: &CoreSettings, early: Option<&Ta>) -> Result<PathBuf> {
+    pub(super) fn flash(
+        &self,
+        name: &str,
+        features: &str,
+        core: &CoreSettings,
+        early: Option<&Ta>,
+    ) -> Result<PathBuf> {
         let pta = self.builder.pta(core, features)?;
         self.builder.flash(name, core, Some(&pta), early)
     }
@@ -498,7 +518,12 @@ impl Plan<'_> {
     }
 
     /// Our two programs, folders of images, and a file TA.
-    fn extra(&self, folders: &[(&str, &PathBuf)], ta: Option<&PathBuf>, script: &str) -> Result<Extra> {
+    pub(super) fn extra(
+        &self,
+        folders: &[(&str, &PathBuf)],
+        ta: Option<&PathBuf>,
+        script: &str,
+    ) -> Result<Extra> {
         let mut files = Vec::new();
         for program in ["rproc", "rproc-guest"] {
             files.push((format!("usr/bin/{program}"), self.builder.guest_program(program)?));
@@ -516,6 +541,16 @@ impl Plan<'_> {
     }
 }
 
+/// Inserts Linux's driver more than once, and leaves the kernel without it.
+fn driver_suite(module: &str) -> String {
+    format!("rproc-guest run driver {module} /images/firmware/echo.img /images/firmware/foreign.img")
+}
+
+/// What the kernel calls the module of a file.
+fn module_name(file: &str) -> &str {
+    file.trim_end_matches(".ko")
+}
+
 /// Modules of a folder, and where they go.
 fn modules(folder: &Path, names: &[&str]) -> Vec<(String, PathBuf)> {
     names.iter().map(|name| (format!("modules/{name}"), folder.join(name))).collect()
@@ -526,6 +561,6 @@ fn insert(modules: &[&str]) -> String {
     modules.iter().map(|name| format!("insmod /modules/{name}\n")).collect()
 }
 
-const fn minutes(count: u64) -> Duration {
+pub(super) const fn minutes(count: u64) -> Duration {
     Duration::from_secs(60 * count)
 }

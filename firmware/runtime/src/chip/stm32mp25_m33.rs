@@ -12,12 +12,8 @@ pub const CYCLES_PER_MILLISECOND: u32 = 400_000;
 /// The NVIC line of IPCC1's "a channel is occupied", which is all that differs between the two.
 const RECEIVE: u32 = if cfg!(feature = "stm32mp21") { 152 } else { 171 };
 /// IPCC1, in which this is processor 2.
-pub const MAILBOX: Mailbox = Mailbox {
-    registers: 0x4049_0000,
-    bank: 0x10,
-    receive_interrupt: RECEIVE,
-    free_interrupt: RECEIVE + 1,
-};
+pub const MAILBOX: Mailbox =
+    Mailbox { registers: 0x4049_0000, bank: 0x10, receive_interrupt: RECEIVE, free_interrupt: RECEIVE + 1 };
 /// IWDG3.
 pub const WATCHDOG: Watchdog = Watchdog::Independent(0x4403_0000);
 /// Where the host lays vrings and buffers: ipc_shmem after resource table, trace and result block.

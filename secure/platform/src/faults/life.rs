@@ -7,7 +7,7 @@ use rproc_abi::platform::{Answer, Command, Request};
 use rproc_abi::{ProcessorId, PtaMemory, Refusal, TeeResult};
 use sha2::{Digest, Sha256};
 
-use crate::boards::{STM32MP157F_DK2_M4, STM32MP257F_EV1_M0, STM32MP257F_EV1_M33};
+use super::memory::{STM32MP157F_DK2_M4, STM32MP257F_EV1_M0, STM32MP257F_EV1_M33};
 use crate::stm32mp15::{MonitorBoot, RccBoot, ScmiBoot, Stm32mp15};
 use crate::stm32mp25::Stm32mp25;
 use crate::testing::{Bytes, Fake, NoCounters, ToyKeys};

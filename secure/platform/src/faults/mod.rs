@@ -3,6 +3,7 @@
 
 mod found;
 mod life;
+mod memory;
 mod order;
 mod stm32mp15;
 mod stm32mp25;

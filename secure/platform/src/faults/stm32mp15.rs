@@ -7,7 +7,7 @@ use rproc_abi::refusal::{Fact, Place, Reason};
 use rproc_abi::{PtaMemory, TeeResult};
 
 use super::life::{Life, M4, M4_BY_MONITOR, M4_BY_SERVER, Step};
-use crate::boards::STM32MP157F_DK2_M4;
+use super::memory::STM32MP157F_DK2_M4;
 use crate::stm32mp15::{MonitorBoot, RccBoot, ScmiBoot, Stm32mp15};
 use crate::{Region, RegionKind};
 

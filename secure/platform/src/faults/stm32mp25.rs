@@ -5,7 +5,7 @@ use std::boxed::Box;
 use rproc_abi::refusal::{Fact, Reason};
 
 use super::life::{Life, M0, M33, Step};
-use crate::boards::{STM32MP257F_EV1_M0, STM32MP257F_EV1_M33};
+use super::memory::{STM32MP257F_EV1_M0, STM32MP257F_EV1_M33};
 use crate::stm32mp25::Stm32mp25;
 use crate::{Hardware, Region};
 

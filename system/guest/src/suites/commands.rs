@@ -11,14 +11,14 @@ use clap::Args;
 use rproc_abi::refusal::Reason;
 use rproc_elf::ElfFile;
 
-use super::driver::{offer, shell};
+use super::driver::{insert, offer, shell};
 use crate::kernel_log::KernelLog;
 use crate::report::Report;
 
 /// What is loaded.
 #[derive(Args)]
 pub struct Arguments {
-    /// The driver
+    /// The driver: a file, or the name of an installed module
     module: PathBuf,
     /// A good image whose firmware has a trace buffer
     image: PathBuf,
@@ -55,7 +55,7 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     report.test("waits-for-the-driver", || {
         let start = rproc_command(&["start", "m33", "--firmware", "good.img", "--wait", "60s"]).spawn()?;
         std::thread::sleep(Duration::from_millis(300));
-        shell("insmod", &arguments.module.display().to_string())?;
+        insert(&arguments.module)?;
         Ran::of(start.wait_with_output()?).succeeded(&["m33: running, good.img"])
     });
     report.test("lists", || {

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
-use super::driver::{LIMIT, Processor, insert, offer, remove};
+use super::driver::{Processor, insert, offer, remove};
 use super::life::{sleep, stop};
 use crate::kernel_log::KernelLog;
 use crate::report::Report;
-use crate::service::Target;
 
 /// What is loaded.
 #[derive(Args)]
@@ -27,7 +26,7 @@ pub struct Arguments {
 const DEFAULT: Domain = Domain("power-domain-m33");
 const SLEEP: Domain = Domain("power-domain-m33-sleep");
 /// What the kernel logs of what the tests cause.
-const MEANT: [&str; 8] = [
+const MEANT: [&str; 7] = [
     "taint",
     "the firmware is refused",
     "Failed to load",
@@ -35,11 +34,10 @@ const MEANT: [&str; 8] = [
     "suspend debug: Waiting",
     "PM: suspend debug",
     "cpu",
-    "power-domains: default may be switched off",
 ];
 
 /// Runs the suite.
-pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Result<()> {
+pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
     offer(&arguments.image, "good.img")?;
     offer(&arguments.foreign, "foreign.img")?;
     insert(&arguments.module)?;
@@ -73,18 +71,6 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         boot(&m33)?;
         remove()?;
         ensure_on(false, false)
-    });
-    report.test("told-when-it-runs-on-without", || {
-        let service = target.fresh()?;
-        service.load(target.core(), &fs::read(&arguments.image)?)?;
-        service.start(target.core())?;
-        drop(service);
-        insert(&arguments.module)?;
-        Processor::find("m33")?.ensure_state("detached")?;
-        ensure_on(true, false)?;
-        remove()?;
-        ensure_on(false, false)?;
-        log.wait_for(&["power-domains: default may be switched off now"], LIMIT)
     });
     report.test("no-warning", || log.ensure_quiet(&MEANT));
     Ok(())

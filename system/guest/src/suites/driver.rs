@@ -18,7 +18,7 @@ use crate::report::Report;
 /// What is loaded.
 #[derive(Args)]
 pub struct Arguments {
-    /// The driver
+    /// The driver: a file, or the name of an installed module
     module: PathBuf,
     /// A good image whose firmware has a trace buffer
     image: PathBuf,
@@ -145,9 +145,10 @@ pub fn take_dump() -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Loads a module.
+/// Loads a module: a file, or the name of an installed one, which brings what it needs.
 pub fn insert(module: &Path) -> Result<()> {
-    shell("insmod", &module.display().to_string())
+    let program = if module.components().count() > 1 { "insmod" } else { "modprobe" };
+    shell(program, &module.display().to_string())
 }
 
 /// Removes the driver.
@@ -210,13 +211,18 @@ impl Processor {
         Ok(())
     }
 
+    /// The trace that Linux shows.
+    pub fn trace(&self) -> Result<String> {
+        let file = Path::new(DEBUG).join(&self.device).join("trace0");
+        let said = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        Ok(String::from_utf8_lossy(&said).into_owned())
+    }
+
     /// Waits until the text is in the trace that Linux shows.
     pub fn wait_for_trace(&self, text: &str) -> Result<String> {
-        let file = Path::new(DEBUG).join(&self.device).join("trace0");
         let begin = Instant::now();
         loop {
-            let said = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            let said = String::from_utf8_lossy(&said).into_owned();
+            let said = self.trace()?;
             if said.contains(text) {
                 return Ok(format!("trace0 has {said:?} after {} ms", begin.elapsed().as_millis()));
             }

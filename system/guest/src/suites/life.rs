@@ -33,7 +33,7 @@ pub struct Arguments {
 const CLOCKS: [(&str, u32); 2] = [("rproc-m33", 2), ("rproc-m33-bus", 1)];
 const CLOCK_DEBUG: &str = "/sys/kernel/debug/clk";
 /// What Linux's core and the driver say of what the tests cause.
-const MEANT: [&str; 13] = [
+const MEANT: [&str; 14] = [
     "taint",
     "does not answer",
     "the firmware is refused",
@@ -47,7 +47,10 @@ const MEANT: [&str; 13] = [
     "suspend debug: Waiting",
     "PM: suspend debug",
     "Failed to load",
+    "power-domains: default may be switched off",
 ];
+/// What the firmware traces when it comes to rest.
+const RESTS: &str = "shut down";
 /// How long the firmware may take to come to rest, as the driver has it.
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 /// What Linux gives firmware for its answer that it leaves.
@@ -90,8 +93,10 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         Ok(format!("after {took:?}"))
     });
     report.test("outlives-the-driver", || {
+        log.take()?;
         remove()?;
         ensure_clocks(1)?;
+        log.wait_for(&["power-domains: default may be switched off now"], LIMIT)?;
         insert(&arguments.module)?;
         Processor::find("m33")?.ensure_state("detached")?;
         attach("the host detaches")
@@ -180,6 +185,26 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         ensure_clocks(1)?;
         let line = log.wait_for(&["does not answer the request to shut down"], LIMIT)?;
         Ok(format!("after {took:?}; {line}"))
+    });
+    report.test("keeps-the-next-from-an-old-request", || {
+        let m33 = m33_again()?;
+        log.take()?;
+        m33.boot("good.img")?;
+        let line =
+            log.wait_for(&["took the request to shut down that firmware before it had left"], LIMIT)?;
+        m33.wait_for_trace(&arguments.expect)?;
+        // It would have gone by now.
+        std::thread::sleep(2 * SHUTDOWN_LIMIT);
+        m33.ensure_state("running")?;
+        ensure!(!m33.trace()?.contains(RESTS), "it took the old request: {:?}", m33.trace()?);
+        stop(&m33)?;
+        ensure_answered(&mut log)?;
+        ensure_clocks(1)?;
+        m33.boot("good.img")?;
+        m33.wait_for_trace(&arguments.expect)?;
+        stop(&m33)?;
+        ensure_answered(&mut log)?;
+        Ok(line)
     });
     report.test("leaves-the-silent", || {
         remove()?;

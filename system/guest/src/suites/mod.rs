@@ -2,6 +2,7 @@
 
 mod boot;
 mod bus;
+mod by_hand;
 mod channel;
 mod commands;
 mod cycles;
@@ -17,6 +18,7 @@ mod linux_memory;
 mod lives;
 mod lockdep;
 mod logins;
+mod modprobe;
 mod panic;
 mod performance;
 mod recovery;
@@ -26,6 +28,7 @@ mod states;
 mod statistics;
 mod terminal;
 mod two;
+mod unload;
 mod verdict;
 mod watchdog;
 
@@ -94,10 +97,16 @@ pub enum Suite {
     Commands(commands::Arguments),
     /// Linux's remoteproc driver: attachment, clocks, power domains, sleep, what firmware does not answer, failed recoveries
     Life(life::Arguments),
+    /// Linux's driver as kmod finds and loads it
+    Modprobe,
     /// Power domains of a processor, under Linux's driver
     Domains(domains::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
     Rpmsg(rpmsg::Arguments),
+    /// A script of Linux's own commands and files
+    ByHand(by_hand::Arguments),
+    /// Linux's driver and that of its mailboxes, removed and inserted again
+    Unload(unload::Arguments),
     /// The watchdog's interrupt, as Linux's driver takes it
     Watchdog(watchdog::Arguments),
     /// Firmware that faults in the middle of a talk, under Linux's driver
@@ -149,8 +158,11 @@ impl Suite {
             Self::Form(_) => "form",
             Self::Commands(_) => "commands",
             Self::Life(_) => "life",
+            Self::Modprobe => "modprobe",
             Self::Domains(_) => "domains",
             Self::Rpmsg(_) => "rpmsg",
+            Self::ByHand(_) => "by-hand",
+            Self::Unload(_) => "unload",
             Self::Watchdog(_) => "watchdog",
             Self::Recovery { .. } => "recovery",
             Self::Terminal { .. } => "terminal",
@@ -180,9 +192,12 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Absent(arguments) => form::run_absent(arguments, &mut report),
         Suite::Form(arguments) => form::run(arguments, &mut report),
         Suite::Commands(arguments) => commands::run(arguments, &mut report),
-        Suite::Domains(arguments) => domains::run(arguments, target, &mut report),
+        Suite::Domains(arguments) => domains::run(arguments, &mut report),
         Suite::Life(arguments) => life::run(arguments, target, &mut report),
+        Suite::Modprobe => modprobe::run(&mut report),
         Suite::Rpmsg(arguments) => rpmsg::run(arguments, &mut report),
+        Suite::ByHand(arguments) => by_hand::run(arguments, &mut report),
+        Suite::Unload(arguments) => unload::run(arguments, &mut report),
         Suite::Watchdog(arguments) => watchdog::run(arguments, &mut report),
         Suite::Recovery { image } => recovery::run(image, &mut report),
         Suite::Terminal { image } => terminal::run(image, &mut report),
