@@ -16,6 +16,7 @@ mod interrupt;
 mod life;
 mod linux_memory;
 mod lives;
+mod lockdep;
 mod logins;
 mod modprobe;
 mod panic;
@@ -132,6 +133,8 @@ pub enum Suite {
         /// A good image for the Cortex-M0+ whose firmware starves its watchdog
         starve: PathBuf,
     },
+    /// What a kernel with lockdep and kmemleak has seen since it was booted
+    Lockdep,
     /// Images of several signers: NAME.img with NAME.expect
     Interop(interop::Arguments),
 }
@@ -165,6 +168,7 @@ impl Suite {
             Self::Terminal { .. } => "terminal",
             Self::Lives { .. } => "lives",
             Self::Two { .. } => "two",
+            Self::Lockdep => "lockdep",
             Self::Interop(_) => "interop",
         }
     }
@@ -199,6 +203,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Terminal { image } => terminal::run(image, &mut report),
         Suite::Lives { image, count } => lives::run(image, *count, target, &mut report),
         Suite::Two { echo, starve } => two::run(echo, starve, &mut report),
+        Suite::Lockdep => lockdep::run(&mut report),
         Suite::Interop(arguments) => interop::run(arguments, target, &mut report),
     };
     // What stands in the way of a whole suite is a failed test too.
