@@ -107,6 +107,9 @@ impl<S> Drop for BusDriver<S> {
     }
 }
 
+/// # Safety
+///
+/// Only for the TEE bus to call, as the `probe` of a [`BusDriver`].
 unsafe extern "C" fn probe<S: Service>(device: *mut c::tee_client_device) -> c_int {
     from_result(|| {
         // SAFETY: the bus passes a device that it holds for the time of this call.
@@ -118,6 +121,9 @@ unsafe extern "C" fn probe<S: Service>(device: *mut c::tee_client_device) -> c_i
     })
 }
 
+/// # Safety
+///
+/// Only for the TEE bus to call, as the `remove` of a [`BusDriver`].
 unsafe extern "C" fn remove<S: Service>(device: *mut c::tee_client_device) {
     // SAFETY: the bus calls this after a `probe` that has set the driver data, once.
     drop(unsafe { KBox::from_raw(bindings::dev_get_drvdata(&raw mut (*device).dev).cast::<S>()) });

@@ -146,6 +146,9 @@ unsafe fn of<'a, T: Channels>(channel: *mut c::mbox_chan) -> (&'a T, usize) {
     unsafe { (&*(*channel).con_priv.cast::<T>(), channel.offset_from((*(*channel).mbox).chans) as usize) }
 }
 
+/// # Safety
+///
+/// Only for the framework to call, as `send_data` of a [`Controller`].
 unsafe extern "C" fn send<T: Channels>(channel: *mut c::mbox_chan, _: *mut c_void) -> c_int {
     // SAFETY: the framework calls this.
     let (hardware, number) = unsafe { of::<T>(channel) };
@@ -153,6 +156,9 @@ unsafe extern "C" fn send<T: Channels>(channel: *mut c::mbox_chan, _: *mut c_voi
     0
 }
 
+/// # Safety
+///
+/// Only for the framework to call, as `startup` of a [`Controller`].
 unsafe extern "C" fn startup<T: Channels>(channel: *mut c::mbox_chan) -> c_int {
     // SAFETY: the framework calls this.
     let (hardware, number) = unsafe { of::<T>(channel) };
@@ -160,6 +166,9 @@ unsafe extern "C" fn startup<T: Channels>(channel: *mut c::mbox_chan) -> c_int {
     0
 }
 
+/// # Safety
+///
+/// Only for the framework to call, as `shutdown` of a [`Controller`].
 unsafe extern "C" fn shutdown<T: Channels>(channel: *mut c::mbox_chan) {
     // SAFETY: the framework calls this.
     let (hardware, number) = unsafe { of::<T>(channel) };
@@ -215,6 +224,9 @@ impl<T: Handler> Drop for Interrupt<T> {
     }
 }
 
+/// # Safety
+///
+/// Only for the kernel to call, as the thread of an [`Interrupt`].
 unsafe extern "C" fn interrupted<T: Handler>(_: c_int, handler: *mut c_void) -> bindings::irqreturn_t {
     // SAFETY: the cookie of `Interrupt::request`.
     if unsafe { &*handler.cast::<T>() }.interrupted() {

@@ -106,6 +106,9 @@ impl Drop for Watchdog {
     }
 }
 
+/// # Safety
+///
+/// Only for the kernel to call, as the handler of a [`Watchdog`].
 unsafe extern "C" fn bit(number: c_int, cookie: *mut c_void) -> bindings::irqreturn_t {
     // SAFETY: the cookie of `request`.
     let state = unsafe { &*cookie.cast::<State>() };

@@ -48,7 +48,7 @@ impl<T: Lines> Domain<T> {
     const CHIP: &'static bindings::irq_chip = &{
         // SAFETY: all callbacks may be null.
         let mut chip: bindings::irq_chip = unsafe { MaybeUninit::zeroed().assume_init() };
-        chip.name = c"rproc".as_ptr().cast();
+        chip.name = c"rproc".to_bytes_with_nul().as_ptr();
         chip.irq_startup = Some(startup::<T>);
         chip.irq_mask = Some(mask::<T>);
         chip.irq_unmask = Some(unmask::<T>);
@@ -100,6 +100,9 @@ impl<T: Lines> Drop for Domain<T> {
     }
 }
 
+/// # Safety
+///
+/// Only for the kernel to call, as `map` of a [`Domain`].
 unsafe extern "C" fn map<T: Lines>(domain: *mut bindings::irq_domain, number: c_uint, _: c_ulong) -> c_int {
     // SAFETY: the kernel passes a domain of `offer` and an interrupt that it maps there; the chip is there for ever. A line stays
     // high until its device has been served, so one that came while it was disabled is not sent again.
@@ -116,6 +119,9 @@ unsafe extern "C" fn map<T: Lines>(domain: *mut bindings::irq_domain, number: c_
     0
 }
 
+/// # Safety
+///
+/// Only for the kernel to call, as `xlate` of a [`Domain`].
 unsafe extern "C" fn translate<T: Lines>(
     _: *mut bindings::irq_domain,
     _: *mut bindings::device_node,
@@ -145,6 +151,9 @@ unsafe fn of<'a, T: Lines>(line: *mut bindings::irq_data) -> (&'a T, usize) {
     unsafe { (&*(*line).chip_data.cast::<c_void>().cast::<T>(), (*line).hwirq) }
 }
 
+/// # Safety
+///
+/// Only for the kernel to call, as `irq_startup` of a [`Domain`].
 unsafe extern "C" fn startup<T: Lines>(line: *mut bindings::irq_data) -> c_uint {
     // SAFETY: the kernel calls this.
     let (hardware, line) = unsafe { of::<T>(line) };
@@ -152,12 +161,18 @@ unsafe extern "C" fn startup<T: Lines>(line: *mut bindings::irq_data) -> c_uint 
     0
 }
 
+/// # Safety
+///
+/// Only for the kernel to call, as `irq_mask` of a [`Domain`].
 unsafe extern "C" fn mask<T: Lines>(line: *mut bindings::irq_data) {
     // SAFETY: the kernel calls this.
     let (hardware, line) = unsafe { of::<T>(line) };
     hardware.mask(line);
 }
 
+/// # Safety
+///
+/// Only for the kernel to call, as `irq_unmask` of a [`Domain`].
 unsafe extern "C" fn unmask<T: Lines>(line: *mut bindings::irq_data) {
     // SAFETY: the kernel calls this.
     let (hardware, line) = unsafe { of::<T>(line) };

@@ -174,7 +174,7 @@ impl Mailbox {
 
     fn signal(&self) -> Result {
         // SAFETY: the channel is this one's; what is sent carries no data, and is only not null.
-        let sent = unsafe { c::mbox_send_message(self.channel.as_ptr(), c"".as_ptr().cast_mut().cast()) };
+        let sent = unsafe { c::mbox_send_message(self.channel.as_ptr(), c"".as_char_ptr().cast_mut().cast()) };
         to_result(sent)
     }
 }
@@ -190,6 +190,9 @@ impl Drop for Mailbox {
     }
 }
 
+/// # Safety
+///
+/// Only for the framework to call, as `rx_callback` of a [`Client`].
 unsafe extern "C" fn rang(client: *mut c::mbox_client, _: *mut c_void) {
     // SAFETY: the framework passes the client that was given to it, which `Client` begins with.
     if let Use::Queue(bell) = unsafe { &(*client.cast::<Client>()).purpose } {

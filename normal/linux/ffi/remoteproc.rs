@@ -156,6 +156,9 @@ impl Remoteproc<'_> {
     }
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `alloc` of a carveout.
 unsafe extern "C" fn map_region(_: *mut c::rproc, entry: *mut c::rproc_mem_entry) -> c_int {
     // SAFETY: the core passes an entry of ours, with its address and size.
     let entry = unsafe { &mut *entry };
@@ -166,6 +169,9 @@ unsafe extern "C" fn map_region(_: *mut c::rproc, entry: *mut c::rproc_mem_entry
     })
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `release` of a carveout that [`map_region`] has mapped.
 unsafe extern "C" fn unmap_region(_: *mut c::rproc, entry: *mut c::rproc_mem_entry) -> c_int {
     // SAFETY: the core passes an entry that `map_region` has mapped.
     unsafe { c::memunmap((*entry).va) };
@@ -353,6 +359,9 @@ unsafe fn bytes<'a>(firmware: *const bindings::firmware) -> &'a [u8] {
     unsafe { core::slice::from_raw_parts((*firmware).data, (*firmware).size) }
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `prepare` of a [`Registered`].
 unsafe extern "C" fn prepare<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
@@ -362,12 +371,18 @@ unsafe extern "C" fn prepare<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     from_result(|| lifecycle.prepare(&remoteproc).map(|()| 0))
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `unprepare` of a [`Registered`].
 unsafe extern "C" fn unprepare<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
     from_result(|| lifecycle.unprepare(&remoteproc).map(|()| 0))
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `parse_fw` of a [`Registered`].
 unsafe extern "C" fn parse<T: Lifecycle>(raw: *mut c::rproc, firmware: *const bindings::firmware) -> c_int {
     // SAFETY: the core calls this.
     let ((lifecycle, remoteproc), firmware) = unsafe { (sides::<T>(raw), bytes(firmware)) };
@@ -384,12 +399,18 @@ unsafe extern "C" fn parse<T: Lifecycle>(raw: *mut c::rproc, firmware: *const bi
     })
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `load` of a [`Registered`].
 unsafe extern "C" fn load<T: Lifecycle>(raw: *mut c::rproc, firmware: *const bindings::firmware) -> c_int {
     // SAFETY: the core calls this.
     let ((lifecycle, remoteproc), firmware) = unsafe { (sides::<T>(raw), bytes(firmware)) };
     from_result(|| lifecycle.load(&remoteproc, firmware).map(|()| 0))
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `find_loaded_rsc_table` of a [`Registered`].
 unsafe extern "C" fn find_table<T: Lifecycle>(
     raw: *mut c::rproc,
     _: *const bindings::firmware,
@@ -401,6 +422,9 @@ unsafe extern "C" fn find_table<T: Lifecycle>(
     found.flatten().map_or(ptr::null_mut(), |start| start.as_ptr().cast())
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `start` of a [`Registered`].
 unsafe extern "C" fn start<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
@@ -414,6 +438,9 @@ unsafe extern "C" fn start<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     })
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `attach` of a [`Registered`].
 unsafe extern "C" fn attach(raw: *mut c::rproc) -> c_int {
     // The firmware sees Linux in its resource table and mailboxes.
     let remoteproc = Remoteproc { raw, _lives: PhantomData };
@@ -423,6 +450,9 @@ unsafe extern "C" fn attach(raw: *mut c::rproc) -> c_int {
     0
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `get_loaded_rsc_table` of a [`Registered`].
 unsafe extern "C" fn get_table<T: Lifecycle>(raw: *mut c::rproc, size: *mut usize) -> *mut c::resource_table {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
@@ -438,6 +468,9 @@ unsafe extern "C" fn get_table<T: Lifecycle>(raw: *mut c::rproc, size: *mut usiz
     found.unwrap_or(ptr::null_mut())
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `detach` of a [`Registered`].
 unsafe extern "C" fn detach<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
@@ -448,6 +481,9 @@ unsafe extern "C" fn detach<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     })
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `stop` of a [`Registered`].
 unsafe extern "C" fn stop<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
@@ -459,6 +495,9 @@ unsafe extern "C" fn stop<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     from_result(|| lifecycle.stop(&remoteproc).map(|()| 0))
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `coredump` of a [`Registered`].
 unsafe extern "C" fn coredump<T: Lifecycle>(raw: *mut c::rproc) {
     // SAFETY: the core calls this.
     let ((lifecycle, remoteproc), wanted) = unsafe { (sides::<T>(raw), (*raw).dump_conf) };
@@ -472,6 +511,9 @@ unsafe extern "C" fn coredump<T: Lifecycle>(raw: *mut c::rproc) {
     unsafe { c::dev_coredumpv((&raw mut (*raw).dev).cast(), dump.cast(), size, bindings::GFP_KERNEL) };
 }
 
+/// # Safety
+///
+/// Only for the core to call, as `kick` of a [`Registered`].
 unsafe extern "C" fn kick(raw: *mut c::rproc, queue: c_int) {
     let remoteproc = Remoteproc { raw, _lives: PhantomData };
     if let Err(error) = remoteproc.mailboxes().kick(queue) {

@@ -69,12 +69,18 @@ unsafe fn data<'a, T>(device: *mut bindings::device) -> Option<&'a T> {
     unsafe { bindings::dev_get_drvdata(device).cast::<T>().as_ref() }
 }
 
+/// # Safety
+///
+/// Only for the driver core to call, of a device that is bound to [`Sleeping`].
 unsafe extern "C" fn sleep<T: Sleeps>(device: *mut bindings::device) -> c_int {
     // SAFETY: the driver core calls this.
     let data = unsafe { data::<T>(device) };
     from_result(|| data.map_or(Ok(()), T::sleep).map(|()| 0))
 }
 
+/// # Safety
+///
+/// Only for the driver core to call, of a device that is bound to [`Sleeping`].
 unsafe extern "C" fn wake<T: Sleeps>(device: *mut bindings::device) -> c_int {
     // SAFETY: as above.
     let data = unsafe { data::<T>(device) };

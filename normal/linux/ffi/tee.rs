@@ -23,6 +23,9 @@ unsafe impl Send for TeeSession {}
 // SAFETY: as above; calls of several threads in one session wait for each other in the TEE.
 unsafe impl Sync for TeeSession {}
 
+/// # Safety
+///
+/// Only for the TEE's driver core to call, as what `tee_client_open_context` is told to match with.
 unsafe extern "C" fn is_optee(version: *mut c::tee_ioctl_version_data, _: *const c_void) -> c_int {
     // SAFETY: the TEE core passes the data of a TEE.
     (unsafe { (*version).impl_id } == c::TEE_IMPL_ID_OPTEE).into()

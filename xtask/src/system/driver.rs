@@ -8,6 +8,8 @@ use std::process::Command;
 
 use super::build::{Builder, sources};
 use super::cache::Inputs;
+use super::kernel_build::KernelBuild;
+use super::lockdep::{Lockdep, OPTIONS};
 use crate::process::output;
 use crate::repository;
 
@@ -25,11 +27,20 @@ impl Builder<'_> {
     /// A folder with our modules for Debian's kernel. A warning of the kernel's clippy is a failure.
     pub fn drivers(&self) -> Result<PathBuf> {
         let build = self.packages.kernel_build(self.cache)?;
-        let inputs = sources(&SOURCES)?.text(format!("{:?}", self.packages.versions));
-        self.cache.entry("build/drivers", &inputs, |folder| {
+        self.drivers_for(&build, "drivers", true, "")
+    }
+
+    /// The same for the kernel with lockdep, which clippy does not look at again.
+    pub fn lockdep_drivers(&self, kernel: &Lockdep) -> Result<PathBuf> {
+        self.drivers_for(&kernel.build, "drivers-lockdep", false, OPTIONS)
+    }
+
+    fn drivers_for(&self, build: &KernelBuild, name: &str, clippy: bool, options: &str) -> Result<PathBuf> {
+        let inputs = sources(&SOURCES)?.text(format!("{:?}", self.packages.versions)).text(options);
+        self.cache.entry(&format!("build/{name}"), &inputs, |folder| {
             let folders = SOURCES.map(|folder| (repository().join(folder), folder));
             let folders: Vec<_> = folders.iter().map(|(from, to)| (from.as_path(), *to)).collect();
-            let built = build.modules(&folders, &self.log("drivers")?)?;
+            let built = build.modules(&folders, clippy, &self.log(name)?)?;
             fs::create_dir_all(folder)?;
             for name in [DRIVER, MAILBOX] {
                 fs::copy(built.join(name), folder.join(name))?;
@@ -86,7 +97,7 @@ impl Builder<'_> {
 }
 
 /// Where the kernel's build puts modules that are not its own, which `modprobe` prefers.
-fn updates(release: &str) -> String {
+pub fn updates(release: &str) -> String {
     format!("usr/lib/modules/{release}/updates")
 }
 

@@ -42,41 +42,77 @@ const TTY: &str = "rpmsg_tty";
 const TTY_FOLDER: &str = "drivers/tty";
 const RPMSG_OPTIONS: &str =
     "-DCONFIG_RPMSG_VIRTIO_MODULE=1 -DCONFIG_RPMSG_NS_MODULE=1 -DCONFIG_RPMSG_CHAR_MODULE=1";
+/// What the kernel's sources tell clippy, and Debian's headers leave out.
+const LINTS: &str = ".clippy.toml";
 const CROSS: &str = "aarch64-linux-gnu-";
+/// The compiler that builds Debian's kernel, as a word for `make`.
+const GCC: &str = "CC=aarch64-linux-gnu-gcc-14";
+/// How the name of an archive of sources ends.
+const ARCHIVE: &str = ".tar.xz";
 /// At least so many functions of the kernel's crates must have been compared.
 const FEWEST_EXPORTS: usize = 1000;
 
 /// A folder with everything in it, ready to build modules.
 pub struct KernelBuild {
     root: PathBuf,
-    headers: String,
+    /// The kernel's headers, or all of its tree.
+    tree: PathBuf,
 }
 
 /// For which kernel.
-pub struct Kernel<'a> {
+pub struct Kernel {
     /// As `uname -r` says it.
-    pub release: &'a str,
+    pub release: String,
     /// Version of its Debian packages.
-    pub version: &'a str,
+    pub version: String,
 }
 
 impl KernelBuild {
     /// Fetches, unpacks and prepares whatever is not there yet.
-    pub fn get(apt: &PrivateApt, cache: &Cache, kernel: &Kernel<'_>) -> Result<Self> {
+    pub fn get(apt: &PrivateApt, cache: &Cache, kernel: &Kernel) -> Result<Self> {
         // This file is the recipe.
         let inputs = Inputs::new().text(include_str!("kernel_build.rs"));
-        let inputs = inputs.text(kernel.release).text(kernel.version);
+        let inputs = inputs.text(&kernel.release).text(&kernel.version);
         let root = cache.entry("packages/kernel-build", &inputs, |root| {
             make(apt, cache, kernel, root).context(
                 "the kernel's build environment (docs/system.md, The driver's build) is not to be had; `--only` another boot does \
                  without it",
             )
         })?;
-        Ok(Self { root, headers: headers(kernel.release) })
+        let tree = headers(&root, &kernel.release);
+        Ok(Self { root, tree })
     }
 
-    /// Copies folders of the repository in, builds the modules of the last one with the kernel's clippy, and gives the folder.
-    pub fn modules(&self, sources: &[(&Path, &str)], log: &Path) -> Result<PathBuf> {
+    /// The same compilers for the kernel of another tree in their folder.
+    pub fn for_tree(&self, tree: PathBuf) -> Self {
+        Self { root: self.root.clone(), tree }
+    }
+
+    /// Debian's archive of the kernel's sources.
+    pub fn source_archive(&self) -> Result<PathBuf> {
+        let archives = files(&self.root.join("usr/src"), ARCHIVE)?;
+        archives
+            .into_iter()
+            .next()
+            .with_context(|| format!("{} has no archive of sources", self.root.display()))
+    }
+
+    /// `make` in the kernel's tree, whose goals are to follow.
+    pub fn make(&self) -> Result<Command> {
+        let mut make = enter(&self.root)?;
+        make.arg("make").arg("-C").arg(self.inside(&self.tree)?);
+        make.args(["ARCH=arm64", &format!("CROSS_COMPILE={CROSS}"), GCC]);
+        Ok(make)
+    }
+
+    /// A path as programs in the folder have it.
+    pub fn inside(&self, path: &Path) -> Result<PathBuf> {
+        Ok(Path::new("/").join(path.strip_prefix(&self.root)?))
+    }
+
+    /// Copies folders of the repository in, builds the modules of the last one, and gives the folder. With `clippy`, the kernel's looks
+    /// at them, and a warning is an error.
+    pub fn modules(&self, sources: &[(&Path, &str)], clippy: bool, log: &Path) -> Result<PathBuf> {
         let work = self.root.join("work");
         if work.exists() {
             fs::remove_dir_all(&work)?;
@@ -87,7 +123,9 @@ impl KernelBuild {
             fs::create_dir_all(last.parent().unwrap_or(&work))?;
             output(Command::new("cp").arg("-r").arg(from).arg(&last))?;
         }
-        self.make(&last, &["CLIPPY=1"], log)?;
+        let lints = format!("CLIPPY_CONF_DIR={}", self.inside(&self.tree)?.display());
+        let words = ["CLIPPY=1", &lints];
+        self.make_modules(&last, if clippy { &words } else { &[] }, log)?;
         let said = fs::read_to_string(log)?;
         if let Some(warning) = said.lines().find(|line| line.starts_with("warning")) {
             bail!("the kernel's clippy warns: {warning}; all of it is in {}", log.display());
@@ -104,30 +142,28 @@ impl KernelBuild {
             std::io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         })?;
-        self.make(&folder, &[], log)?;
+        self.make_modules(&folder, &[], log)?;
         Ok(RPMSG.map(|name| folder.join(format!("{name}.ko"))))
     }
 
-    fn make(&self, folder: &Path, more: &[&str], log: &Path) -> Result<()> {
-        let inside = Path::new("/").join(folder.strip_prefix(&self.root)?);
-        let mut make = enter(&self.root)?;
-        make.args(["make", "-C", &self.headers, "ARCH=arm64", &format!("CROSS_COMPILE={CROSS}")]).args(more);
-        make.arg(format!("M={}", inside.display())).arg("modules");
+    fn make_modules(&self, folder: &Path, more: &[&str], log: &Path) -> Result<()> {
+        let mut make = self.make()?;
+        make.args(more).arg(format!("M={}", self.inside(folder)?.display())).arg("modules");
         logged(&mut make, log)
     }
 }
 
 /// Where the kernel's headers are in the folder.
-fn headers(release: &str) -> String {
-    format!("/usr/src/linux-headers-{release}")
+fn headers(root: &Path, release: &str) -> PathBuf {
+    root.join("usr/src").join(format!("linux-headers-{release}"))
 }
 
-fn make(apt: &PrivateApt, cache: &Cache, kernel: &Kernel<'_>, root: &Path) -> Result<()> {
+fn make(apt: &PrivateApt, cache: &Cache, kernel: &Kernel, root: &Path) -> Result<()> {
     let downloaded = cache.place("packages/kernel-build.debs");
     let tools: Vec<&str> = TOOLS.split_whitespace().collect();
     apt.download_with_dependencies(&tools, SUITE, &downloaded)?;
     // Common to all architectures, without the name of one.
-    let common = kernel.release.rsplit_once('-').map_or(kernel.release, |(common, _)| common);
+    let common = kernel.release.rsplit_once('-').map_or(kernel.release.as_str(), |(common, _)| common);
     let series: Vec<&str> = kernel.release.split(['.', '+']).take(2).collect();
     let source = format!("linux-source-{}", series.join("."));
     let packages = [
@@ -157,34 +193,37 @@ fn make(apt: &PrivateApt, cache: &Cache, kernel: &Kernel<'_>, root: &Path) -> Re
             )?;
         }
     }
-    unpack_sources(root, &source)?;
-    let headers = root.join(headers(kernel.release).trim_start_matches('/'));
-    build_crates(root, &headers, &source, kernel.release, &cache.place("logs/kernel-build.log"))?;
+    let archive = root.join("usr/src").join(format!("{source}{ARCHIVE}"));
+    unpack_sources(&archive, &NOT_READ, &root.join("sources").join(&source))?;
+    let headers = headers(root, &kernel.release);
+    build_crates(root, &headers, &source, &kernel.release, &cache.place("logs/kernel-build.log"))?;
     compare_symbols(&root.join("objects"), &headers)?;
+    let sources = root.join("sources").join(&source);
+    fs::copy(sources.join(LINTS), headers.join(LINTS))?;
     fs::create_dir_all(headers.join("rust"))?;
     for made in [".rmeta", ".so"] {
         for file in files(&root.join("objects/rust"), made)? {
             fs::copy(&file, headers.join("rust").join(file.file_name().unwrap_or_default()))?;
         }
     }
-    let (source, rpmsg) = (root.join("sources").join(&source), root.join("rpmsg"));
-    fs::rename(source.join("drivers/rpmsg"), &rpmsg)?;
-    fs::rename(source.join(TTY_FOLDER).join(format!("{TTY}.c")), rpmsg.join(format!("{TTY}.c")))?;
+    let rpmsg = root.join("rpmsg");
+    fs::rename(sources.join("drivers/rpmsg"), &rpmsg)?;
+    fs::rename(sources.join(TTY_FOLDER).join(format!("{TTY}.c")), rpmsg.join(format!("{TTY}.c")))?;
     for done in ["objects", "sources", "usr/share/doc", "usr/share/man", "usr/share/locale"] {
         fs::remove_dir_all(root.join(done))?;
     }
     Ok(())
 }
 
-fn unpack_sources(root: &Path, source: &str) -> Result<()> {
-    let archive = root.join("usr/src").join(format!("{source}.tar.xz"));
-    let folder = root.join("sources");
-    fs::create_dir_all(&folder)?;
+/// Unpacks the archive, which has everything in a folder of its own name, but for what is not read.
+pub fn unpack_sources(archive: &Path, not_read: &[&str], into: &Path) -> Result<()> {
+    let name = archive.file_name().unwrap_or_default().to_string_lossy();
+    let folder = name.trim_end_matches(ARCHIVE);
+    fs::create_dir_all(into)?;
     let mut tar = Command::new("tar");
-    tar.arg("-C").arg(&folder).arg("-xf").arg(&archive).arg("--anchored");
-    tar.args(NOT_READ.map(|pattern| format!("--exclude={source}/{pattern}")));
-    output(&mut tar)?;
-    Ok(fs::remove_file(archive)?)
+    tar.arg("-C").arg(into).arg("-xf").arg(archive).args(["--strip-components=1", "--anchored"]);
+    tar.args(not_read.iter().map(|pattern| format!("--exclude={folder}/{pattern}")));
+    output(&mut tar).map(drop)
 }
 
 /// Debian's packages for building modules have no Rust crates: they are made from the same sources, configuration and compilers.
@@ -193,21 +232,9 @@ fn build_crates(root: &Path, headers: &Path, source: &str, release: &str, log: &
     fs::create_dir_all(&objects)?;
     fs::create_dir_all(log.parent().unwrap_or(root))?;
     fs::copy(headers.join(".config"), objects.join(".config"))?;
-    let jobs = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut make = enter(root)?;
-    make.args([
-        "make",
-        "-C",
-        &format!("/sources/{source}"),
-        "O=/objects",
-        "ARCH=arm64",
-        &format!("-j{jobs}"),
-    ]);
-    make.args([
-        &format!("CROSS_COMPILE={CROSS}"),
-        &format!("CC={CROSS}gcc-14"),
-        &format!("KERNELRELEASE={release}"),
-    ]);
+    let tree = root.join("sources").join(source);
+    let mut make = KernelBuild { root: root.to_owned(), tree }.make()?;
+    make.args(["O=/objects", &jobs(), &format!("KERNELRELEASE={release}")]);
     make.args(["olddefconfig", "modules_prepare"]);
     logged(&mut make, log)
 }
@@ -247,6 +274,11 @@ fn compare_symbols(objects: &Path, headers: &Path) -> Result<()> {
 fn is_from_crates(symbol: &str) -> bool {
     let rust = symbol.strip_prefix("_R").is_some_and(|rest| rest.starts_with(['N', 'M', 'I', 'X', 'Y']));
     rust || symbol.starts_with("rust_helper_")
+}
+
+/// How many processes `make` may run at once, as a word for it.
+pub fn jobs() -> String {
+    format!("-j{}", std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 fn is_root() -> Result<bool> {

@@ -1,6 +1,7 @@
 //! `cargo xtask system`: the same software on real TF-A, OP-TEE and Linux under QEMU, with the virtual board beside it.
 
 mod build;
+mod by_hand;
 mod cache;
 mod checks;
 mod code;
@@ -10,6 +11,7 @@ mod figures;
 mod host;
 mod images;
 mod kernel_build;
+mod lockdep;
 mod machine;
 mod packages;
 mod report;
@@ -184,7 +186,11 @@ impl Runner<'_> {
         let logs = self.cache.place("boots").join(planned.name);
         fs::create_dir_all(&logs)?;
         let initrd = logs.join("initrd.cpio");
-        rootfs::make(self.packages, &planned.extra, &initrd)?;
+        let linux = match &planned.extra.linux {
+            Some(other) => other.clone(),
+            None => self.packages.linux()?,
+        };
+        rootfs::make(self.packages, &linux, &planned.extra, &initrd)?;
         let inputs = Inputs::new().file(&planned.flash)?.text(format!("{:?}", self.packages.versions));
         let inputs = inputs.text(machine::machine_options(planned.messages, "").join(" "));
         let nodes = planned.tree.nodes();
@@ -193,7 +199,7 @@ impl Runner<'_> {
         let tree = self.cache.entry(&name, &inputs.text(&nodes), |file| {
             tree::make(&self.packages.qemu, &planned.flash, planned.messages, &nodes, file)
         })?;
-        let kernel = self.packages.linux_image()?;
+        let kernel = linux.join("vmlinuz");
         run(&Boot {
             qemu: &self.packages.qemu,
             flash: &planned.flash,

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use super::cache::{Cache, Inputs};
 use super::kernel_build::{Kernel, KernelBuild};
+use super::lockdep::Lockdep;
 use super::versions::{LINUX, LINUX_RELEASE, Wishes, at_least, parse, print, version_of};
 use crate::debian::{PrivateApt, files, unpack, unpack_all};
 use crate::process::output;
@@ -76,9 +77,17 @@ impl Packages {
 
     /// What builds modules for the kernel; made when it is first asked for.
     pub fn kernel_build(&self, cache: &Cache) -> Result<KernelBuild> {
+        KernelBuild::get(&private_apt(cache)?, cache, &self.kernel_names()?)
+    }
+
+    /// The kernel with lockdep, of the same sources; made when it is first asked for.
+    pub fn lockdep(&self, cache: &Cache) -> Result<Lockdep> {
+        Lockdep::get(&self.kernel_build(cache)?, cache, &self.kernel_names()?)
+    }
+
+    fn kernel_names(&self) -> Result<Kernel> {
         let version = version_of(&self.versions, LINUX).context("no version of the kernel is recorded")?;
-        let kernel = Kernel { release: &self.linux_release()?, version };
-        KernelBuild::get(&private_apt(cache)?, cache, &kernel)
+        Ok(Kernel { release: self.linux_release()?, version: version.to_owned() })
     }
 
     /// A folder with files of the kernel's sources, which are fetched for them.
@@ -103,13 +112,8 @@ impl Packages {
         })
     }
 
-    /// The kernel image.
-    pub fn linux_image(&self) -> Result<PathBuf> {
-        Ok(self.modules()?.join("vmlinuz"))
-    }
-
-    /// The folder of the kernel's modules.
-    pub fn modules(&self) -> Result<PathBuf> {
+    /// The folder of Debian's kernel: `vmlinuz` and, in `kernel`, its modules.
+    pub fn linux(&self) -> Result<PathBuf> {
         Ok(self.kernel.join("usr/lib/modules").join(self.linux_release()?))
     }
 

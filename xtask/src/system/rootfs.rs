@@ -30,6 +30,8 @@ const PACKAGE_SCRIPTS: &str = "var/lib/package";
 pub struct Extra {
     /// Where it goes, from the root, and what it is.
     pub files: Vec<(String, PathBuf)>,
+    /// Another kernel than Debian's: a folder with `vmlinuz` and, in `kernel`, its modules.
+    pub linux: Option<PathBuf>,
     /// Modules of the kernel, unpacked to `/modules` for the script to load.
     pub modules: &'static [&'static str],
     /// A Debian package of modules that is installed. Then this kernel's modules are where Debian has them, and kmod loads them.
@@ -40,8 +42,8 @@ pub struct Extra {
     pub shell: bool,
 }
 
-/// Writes the archive to `into`.
-pub fn make(packages: &Packages, extra: &Extra, into: &Path) -> Result<()> {
+/// Writes the archive to `into`, with modules of the kernel in the folder `linux`.
+pub fn make(packages: &Packages, linux: &Path, extra: &Extra, into: &Path) -> Result<()> {
     let root = into.with_extension("root");
     if root.exists() {
         fs::remove_dir_all(&root)?;
@@ -75,7 +77,7 @@ pub fn make(packages: &Packages, extra: &Extra, into: &Path) -> Result<()> {
     }
     symlink("aarch64-linux-gnu/ld-linux-aarch64.so.1", root.join("usr/lib/ld-linux-aarch64.so.1"))?;
     fs::copy(packages.guest.join("usr/sbin/tee-supplicant"), root.join("usr/sbin/tee-supplicant"))?;
-    let load = load_common(packages, extra, &root)?;
+    let load = load_common(packages, linux, extra, &root)?;
     for (place, file) in &extra.files {
         copy(file, &root.join(place))?;
     }
@@ -87,9 +89,9 @@ pub fn make(packages: &Packages, extra: &Extra, into: &Path) -> Result<()> {
 }
 
 /// The lines that load the common modules.
-fn load_common(packages: &Packages, extra: &Extra, root: &Path) -> Result<String> {
+fn load_common(packages: &Packages, linux: &Path, extra: &Extra, root: &Path) -> Result<String> {
     let mut files = Vec::new();
-    find_modules(&packages.modules()?.join("kernel"), &mut files)?;
+    find_modules(&linux.join("kernel"), &mut files)?;
     let mut common = Vec::new();
     find_with_dependencies(MODULE, &files, &mut common)?;
     let lines = match &extra.package {

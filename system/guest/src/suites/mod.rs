@@ -2,6 +2,7 @@
 
 mod boot;
 mod bus;
+mod by_hand;
 mod channel;
 mod commands;
 mod cycles;
@@ -15,6 +16,7 @@ mod interrupt;
 mod life;
 mod linux_memory;
 mod lives;
+mod lockdep;
 mod logins;
 mod modprobe;
 mod panic;
@@ -101,6 +103,8 @@ pub enum Suite {
     Domains(domains::Arguments),
     /// Messages to the firmware and back, through Linux's drivers
     Rpmsg(rpmsg::Arguments),
+    /// A script of Linux's own commands and files
+    ByHand(by_hand::Arguments),
     /// Linux's driver and that of its mailboxes, removed and inserted again
     Unload(unload::Arguments),
     /// The watchdog's interrupt, as Linux's driver takes it
@@ -129,6 +133,8 @@ pub enum Suite {
         /// A good image for the Cortex-M0+ whose firmware starves its watchdog
         starve: PathBuf,
     },
+    /// What a kernel with lockdep and kmemleak has seen since it was booted
+    Lockdep,
     /// Images of several signers: NAME.img with NAME.expect
     Interop(interop::Arguments),
 }
@@ -155,12 +161,14 @@ impl Suite {
             Self::Modprobe => "modprobe",
             Self::Domains(_) => "domains",
             Self::Rpmsg(_) => "rpmsg",
+            Self::ByHand(_) => "by-hand",
             Self::Unload(_) => "unload",
             Self::Watchdog(_) => "watchdog",
             Self::Recovery { .. } => "recovery",
             Self::Terminal { .. } => "terminal",
             Self::Lives { .. } => "lives",
             Self::Two { .. } => "two",
+            Self::Lockdep => "lockdep",
             Self::Interop(_) => "interop",
         }
     }
@@ -188,12 +196,14 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Life(arguments) => life::run(arguments, target, &mut report),
         Suite::Modprobe => modprobe::run(&mut report),
         Suite::Rpmsg(arguments) => rpmsg::run(arguments, &mut report),
+        Suite::ByHand(arguments) => by_hand::run(arguments, &mut report),
         Suite::Unload(arguments) => unload::run(arguments, &mut report),
         Suite::Watchdog(arguments) => watchdog::run(arguments, &mut report),
         Suite::Recovery { image } => recovery::run(image, &mut report),
         Suite::Terminal { image } => terminal::run(image, &mut report),
         Suite::Lives { image, count } => lives::run(image, *count, target, &mut report),
         Suite::Two { echo, starve } => two::run(echo, starve, &mut report),
+        Suite::Lockdep => lockdep::run(&mut report),
         Suite::Interop(arguments) => interop::run(arguments, target, &mut report),
     };
     // What stands in the way of a whole suite is a failed test too.
