@@ -397,7 +397,7 @@ impl Plan<'_> {
              {UNLOAD_SUITE}\n\
              rmmod {}\n{gone}\
              {driver}\n\
-             rproc-guest run {LIFE_SUITE}\n\
+             rproc-guest run {LIFE_SUITE} --without-domains\n\
              rmmod {}\n\
              rproc-guest run lockdep",
             module_name(DRIVER),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -172,8 +173,14 @@ pub fn processors() -> Result<BTreeMap<String, String>> {
     let mut found = BTreeMap::new();
     for entry in entries {
         let entry = entry?;
-        let name = fs::read_to_string(entry.path().join("name"))?.trim().to_owned();
-        found.insert(name, entry.file_name().to_string_lossy().into_owned());
+        match fs::read_to_string(entry.path().join("name")) {
+            Ok(name) => {
+                found.insert(name.trim().to_owned(), entry.file_name().to_string_lossy().into_owned());
+            }
+            // Linux shows a device before its files (`device_add`), and its name is the last of them.
+            Err(error) if error.kind() == ErrorKind::NotFound => (),
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(found)
 }
