@@ -200,6 +200,9 @@ unsafe extern "C" fn rang(client: *mut c::mbox_client, _: *mut c_void) {
     }
 }
 
+/// # Safety
+///
+/// Only for the framework to call, as `tx_done` of a [`Client`].
 unsafe extern "C" fn taken(client: *mut c::mbox_client, _: *mut c_void, _: c_int) {
     // SAFETY: as above.
     if let Use::Request(asked) = unsafe { &(*client.cast::<Client>()).purpose } {
