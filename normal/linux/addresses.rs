@@ -63,7 +63,11 @@ impl Addresses {
 /// How many cells a number has below a node; one or two.
 fn cells(node: &FwNode, property: &CStr, default: u32) -> Result<usize> {
     let count = node.property_read::<u32>(property).or(default);
-    if (1..=2).contains(&count) { Ok(usize::try_from(count)?) } else { Err(EINVAL) }
+    if (1..=2).contains(&count) {
+        Ok(usize::try_from(count)?)
+    } else {
+        Err(EINVAL)
+    }
 }
 
 /// A number of one cell or two, the upper one first.

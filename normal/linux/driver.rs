@@ -12,8 +12,8 @@ mod processor;
 mod service;
 mod supply;
 
-use kernel::prelude::*;
 use kernel::driver;
+use kernel::prelude::*;
 
 module! {
     type: Driver,

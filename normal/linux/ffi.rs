@@ -62,13 +62,23 @@ fn references(device: &Device, list: &CStr, cells: Option<&CStr>) -> Result<u32>
     match u32::try_from(count) {
         Ok(count) => Ok(count),
         Err(_) if Error::from_errno(count) == ENOENT => Ok(0),
-        Err(_) => Err(unusable(device, Error::from_errno(count), list, fmt!("an entry refers to nothing or is cut short"))),
+        Err(_) => Err(unusable(
+            device,
+            Error::from_errno(count),
+            list,
+            fmt!("an entry refers to nothing or is cut short"),
+        )),
     }
 }
 
 /// Says in the log that a property of a device's node is of no use, and gives the error back. What the device only waits for
 /// is not said there but in debugfs, `devices_deferred`.
-pub(crate) fn unusable(device: &Device, error: Error, property: impl kernel::fmt::Display, why: kernel::fmt::Arguments<'_>) -> Error {
+pub(crate) fn unusable(
+    device: &Device,
+    error: Error,
+    property: impl kernel::fmt::Display,
+    why: kernel::fmt::Arguments<'_>,
+) -> Error {
     if let Some(node) = device.fwnode() {
         fail(device, error, fmt!("{}: {}: {}\n", node.display_name(), property, why));
     }
@@ -78,7 +88,9 @@ pub(crate) fn unusable(device: &Device, error: Error, property: impl kernel::fmt
 fn fail(device: &Device, error: Error, text: kernel::fmt::Arguments<'_>) {
     let raw: *const bindings::device = ptr::from_ref(device).cast();
     // SAFETY: the device is valid, and `%pA` is what the kernel prints `Arguments` with.
-    unsafe { c::dev_err_probe(raw, error.to_errno(), c"%pA".as_char_ptr(), ptr::from_ref(&text).cast::<c_void>()) };
+    unsafe {
+        c::dev_err_probe(raw, error.to_errno(), c"%pA".as_char_ptr(), ptr::from_ref(&text).cast::<c_void>())
+    };
 }
 
 /// A processor's name: that of its node without the unit address, and without `_rproc` where that is its end.

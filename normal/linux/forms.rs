@@ -64,7 +64,8 @@ pub(crate) fn described(device: &Device) -> Result<KVec<Described>> {
 /// All nodes of the service; there should be one.
 fn services() -> Result<KVec<ARef<FwNode>>> {
     let uuid = Text(Uuid::REMOTEPROC_TA);
-    let names = [CString::try_from_fmt(fmt!("rproc-service-{}", uuid))?, CString::try_from_fmt(fmt!("{}", uuid))?];
+    let names =
+        [CString::try_from_fmt(fmt!("rproc-service-{}", uuid))?, CString::try_from_fmt(fmt!("{}", uuid))?];
     let mut services = KVec::new();
     for place in PLACES.into_iter().filter_map(ffi::node) {
         for child in place.children() {
@@ -113,14 +114,21 @@ impl Reader<'_> {
             dev_warn!(self.device, "{} is left out: it has `{}` and `{}`\n", &**node, link, other);
             return Ok(());
         }
-        let Some([phandle, id]) = self.cells(node, link, "the service's phandle and the processor's id") else {
+        let Some([phandle, id]) = self.cells(node, link, "the service's phandle and the processor's id")
+        else {
             return Ok(());
         };
         if refers(phandle, self.service) {
             return self.add(node.clone(), ProcessorId(id));
         }
         if !self.others.iter().any(|other| refers(phandle, other)) {
-            dev_warn!(self.device, "{} is left out: `{}` does not refer to {}\n", &**node, link, self.service);
+            dev_warn!(
+                self.device,
+                "{} is left out: `{}` does not refer to {}\n",
+                &**node,
+                link,
+                self.service
+            );
         }
         Ok(())
     }

@@ -160,7 +160,11 @@ impl Processor {
         Ok(())
     }
 
-    fn map_table(&self, remoteproc: &Remoteproc<'_>, table: Option<TableLocation>) -> Result<Option<Mapping>> {
+    fn map_table(
+        &self,
+        remoteproc: &Remoteproc<'_>,
+        table: Option<TableLocation>,
+    ) -> Result<Option<Mapping>> {
         table
             .map(|table| {
                 let size = usize::try_from(table.size)?;
@@ -272,7 +276,11 @@ impl Lifecycle for Processor {
 
     fn detach(&self, remoteproc: &Remoteproc<'_>) -> Result {
         if let Err(error) = remoteproc.ask_to_detach() {
-            dev_warn!(remoteproc, "it does not answer that Linux leaves ({:?}), which does so all the same\n", error);
+            dev_warn!(
+                remoteproc,
+                "it does not answer that Linux leaves ({:?}), which does so all the same\n",
+                error
+            );
         }
         Ok(())
     }

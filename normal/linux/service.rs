@@ -51,11 +51,18 @@ impl Service {
     }
 
     /// As [`Self::table`], of firmware that runs. After the service alone was restarted nobody knows.
-    pub(crate) fn running_table(&self, device: &Device, processor: ProcessorId) -> Result<Option<TableLocation>> {
+    pub(crate) fn running_table(
+        &self,
+        device: &Device,
+        processor: ProcessorId,
+    ) -> Result<Option<TableLocation>> {
         let (command, params) = Request::GetResourceTable { processor }.into_params();
         let completion = self.session.invoke(command, params)?;
         if completion.result == TeeResult::BAD_STATE && self.started_before(processor) {
-            dev_info!(device, "it runs since before the service was restarted: its resource table is not known\n");
+            dev_info!(
+                device,
+                "it runs since before the service was restarted: its resource table is not known\n"
+            );
             return Ok(None);
         }
         self.table(device, processor)
@@ -116,7 +123,12 @@ impl Service {
         }
     }
 
-    fn call(&self, device: &Device, request: Request<&crate::ffi::Shared<'_>>, what: &str) -> Result<Completion> {
+    fn call(
+        &self,
+        device: &Device,
+        request: Request<&crate::ffi::Shared<'_>>,
+        what: &str,
+    ) -> Result<Completion> {
         let processor = request.processor();
         let (command, params) = request.into_params();
         let completion = self.session.invoke(command, params)?;
@@ -124,7 +136,13 @@ impl Service {
     }
 
     /// Says in the log what a failure was, with the service's reason where it tells one.
-    fn check(&self, device: &Device, processor: ProcessorId, what: &str, completion: Completion) -> Result<Completion> {
+    fn check(
+        &self,
+        device: &Device,
+        processor: ProcessorId,
+        what: &str,
+        completion: Completion,
+    ) -> Result<Completion> {
         let result = completion.result;
         if result.is_success() {
             return Ok(completion);

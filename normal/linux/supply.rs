@@ -50,7 +50,12 @@ impl Supply {
         }
         if let Some(domain) = &self.default {
             domain.on().inspect_err(|error| {
-                dev_err!(device, "{}: power-domains: default cannot be switched on: {:?}\n", &*self.node, error);
+                dev_err!(
+                    device,
+                    "{}: power-domains: default cannot be switched on: {:?}\n",
+                    &*self.node,
+                    error
+                );
             })?;
         }
         for (index, clock) in self.clocks.iter().enumerate() {

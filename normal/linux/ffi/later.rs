@@ -38,7 +38,11 @@ impl Later {
     /// # Safety
     ///
     /// The processor must be there until [`Self::cancel`], and the task fit for being called with it and `argument`.
-    pub(super) unsafe fn new(remoteproc: NonNull<c::rproc>, task: Task, argument: c_int) -> Result<Arc<Self>> {
+    pub(super) unsafe fn new(
+        remoteproc: NonNull<c::rproc>,
+        task: Task,
+        argument: c_int,
+    ) -> Result<Arc<Self>> {
         let this = pin_init!(Self { remoteproc, task, argument, work <- kernel::new_work!("rproc-tee") });
         Arc::pin_init(this, GFP_KERNEL)
     }

@@ -167,14 +167,16 @@ impl Mailbox {
         client.raw.rx_callback = Some(rang);
         client.raw.tx_done = Some(taken);
         // SAFETY: the client stays where it is until the channel is freed.
-        let channel = from_err_ptr(unsafe { c::mbox_request_channel_byname(&mut client.raw, name.as_char_ptr()) })
-            .map_err(|error| unusable(parent, error, "mboxes", fmt!("{} is not to be had", name)))?;
+        let channel =
+            from_err_ptr(unsafe { c::mbox_request_channel_byname(&mut client.raw, name.as_char_ptr()) })
+                .map_err(|error| unusable(parent, error, "mboxes", fmt!("{} is not to be had", name)))?;
         Ok(Some(Self { channel: NonNull::new(channel).ok_or(ENODEV)?, client }))
     }
 
     fn signal(&self) -> Result {
         // SAFETY: the channel is this one's; what is sent carries no data, and is only not null.
-        let sent = unsafe { c::mbox_send_message(self.channel.as_ptr(), c"".as_char_ptr().cast_mut().cast()) };
+        let sent =
+            unsafe { c::mbox_send_message(self.channel.as_ptr(), c"".as_char_ptr().cast_mut().cast()) };
         to_result(sent)
     }
 }

@@ -29,7 +29,12 @@ impl Region {
             // SAFETY: the node is the device's own.
             let found = unsafe { c::of_reserved_mem_region_to_resource(node_of(device), index, &mut region) };
             if found != 0 {
-                return Err(unusable(device, EINVAL, "memory-region", fmt!("entry {} is no reserved memory", index)));
+                return Err(unusable(
+                    device,
+                    EINVAL,
+                    "memory-region",
+                    fmt!("entry {} is no reserved memory", index),
+                ));
             }
             // SAFETY: a reserved region has its node's name.
             let name = stem(unsafe { CStr::from_char_ptr(region.name) })?;

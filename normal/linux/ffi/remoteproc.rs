@@ -131,7 +131,14 @@ impl Remoteproc<'_> {
         let entry = if pool {
             // SAFETY: the name is a C string without conversions of `printf`, which is copied.
             unsafe {
-                c::rproc_of_resm_mem_entry_init(parent, region.index, region.size, address, c"%s".as_char_ptr(), name)
+                c::rproc_of_resm_mem_entry_init(
+                    parent,
+                    region.index,
+                    region.size,
+                    address,
+                    c"%s".as_char_ptr(),
+                    name,
+                )
             }
         } else {
             // SAFETY: as above; the callbacks map and unmap what the entry says.

@@ -45,7 +45,11 @@ impl<T: Sleeps> Sleeping<T> {
 
 // SAFETY: the adapter registers and unregisters; of the driver's fields it does not use the one that is set here.
 unsafe impl<T: Sleeps + for<'bound> platform::Driver<Data<'bound> = T>> RegistrationOps for Sleeping<T> {
-    unsafe fn register(driver: &Opaque<Self::DriverType>, name: &'static CStr, module: &'static ThisModule) -> Result {
+    unsafe fn register(
+        driver: &Opaque<Self::DriverType>,
+        name: &'static CStr,
+        module: &'static ThisModule,
+    ) -> Result {
         // SAFETY: nobody else knows the driver before it is registered.
         unsafe { (*driver.get()).driver.pm = Self::OPERATIONS };
         // SAFETY: the caller promises what the function wants.

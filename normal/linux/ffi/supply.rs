@@ -27,7 +27,9 @@ impl Clock {
             // SAFETY: the node is the device's own.
             let clock = from_err_ptr(unsafe { c::of_clk_get(node_of(device), index as c_int) })
                 .and_then(|clock| NonNull::new(clock).ok_or(ENOENT))
-                .map_err(|error| unusable(device, error, "clocks", fmt!("entry {} is not to be had", index)))?;
+                .map_err(|error| {
+                    unusable(device, error, "clocks", fmt!("entry {} is not to be had", index))
+                })?;
             clocks.push(Self(clock), GFP_KERNEL)?;
         }
         Ok(clocks)

@@ -33,7 +33,10 @@ unsafe extern "C" fn is_optee(version: *mut c::tee_ioctl_version_data, _: *const
 
 impl TeeSession {
     /// Opens one as the kernel. The inner error is the TEE's answer, the outer one that there was none.
-    pub(crate) fn open(uuid: Uuid, params: Params<&Shared<'_>>) -> Result<core::result::Result<Self, TeeResult>> {
+    pub(crate) fn open(
+        uuid: Uuid,
+        params: Params<&Shared<'_>>,
+    ) -> Result<core::result::Result<Self, TeeResult>> {
         // SAFETY: `is_optee` is as the function wants it, and needs no data; nothing is wanted of the version.
         let context = from_err_ptr(unsafe {
             c::tee_client_open_context(ptr::null_mut(), Some(is_optee), ptr::null(), ptr::null_mut())
@@ -68,7 +71,9 @@ impl TeeSession {
         };
         // SAFETY: the context and the session are open, and there are as many parameters as the call says, whose memory is
         // borrowed until after the call.
-        to_result(unsafe { c::tee_client_invoke_func(self.context.as_ptr(), &mut call, params.as_mut_ptr()) })?;
+        to_result(unsafe {
+            c::tee_client_invoke_func(self.context.as_ptr(), &mut call, params.as_mut_ptr())
+        })?;
         Ok(Completion { result: TeeResult(call.ret), outputs: params.map(|param| output(&param)) })
     }
 

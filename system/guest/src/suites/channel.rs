@@ -1,7 +1,7 @@
 //! A channel that firmware has announced to the kernel, as a device for programs.
 
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -24,13 +24,23 @@ pub struct Channel {
     node: PathBuf,
 }
 
+/// Gives a channel to the driver for programs. Linux shows a device before a driver may have it, and says EAGAIN until then (Linux
+/// `drivers/base/dd.c`, `device_driver_attach`).
+fn bind(id: &str) -> Result<Option<()>> {
+    match fs::write(Path::new(DRIVER).join("bind"), id) {
+        Ok(()) => Ok(Some(())),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+        Err(error) => Err(error).context("the channel cannot be bound"),
+    }
+}
+
 impl Channel {
     /// Waits until firmware has announced the channel, gives it to the driver for programs, and opens its device.
     pub fn open(name: &str) -> Result<Self> {
         let channel = wait_for(&format!("the channel {name}"), || announced(name))?;
         let id = channel.file_name().context("a channel without a name")?.to_string_lossy().into_owned();
         fs::write(channel.join("driver_override"), "rpmsg_chrdev")?;
-        fs::write(Path::new(DRIVER).join("bind"), id).context("the channel cannot be bound")?;
+        wait_for("the channel's driver", || bind(&id))?;
         let node = wait_for("the channel's device", || node(&channel))?;
         let device = wait_for(&node.display().to_string(), || {
             // devtmpfs follows sysfs.

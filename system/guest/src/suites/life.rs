@@ -59,8 +59,8 @@ const RESTS: &str = "shut down";
 const SHUTDOWN_LIMIT: Duration = Duration::from_millis(500);
 /// What Linux gives firmware for its answer that it leaves.
 const DETACH_LIMIT: Duration = Duration::from_millis(200);
-/// The kernel's waits are whole ticks and may begin late in one, so that they end this much early (at 250 Hz, Debian's).
-const TICK: Duration = Duration::from_millis(4);
+/// The kernel's waits are counted in ticks: they end up to one early, and more where the host keeps the CPU that counts from running.
+const EARLY: Duration = Duration::from_millis(50);
 /// How long a recovery may take, in which the TEE wipes all of the processor's memory.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
 /// How long Linux is kept asleep.
@@ -187,7 +187,7 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         log.take()?;
         m33.boot("silent.img")?;
         let took = stop(&m33)?;
-        ensure!(took + TICK >= SHUTDOWN_LIMIT, "it took {took:?}");
+        ensure!(took + EARLY >= SHUTDOWN_LIMIT, "it took {took:?}");
         ensure_clocks(1)?;
         let line = log.wait_for(&[UNANSWERED], LIMIT)?;
         Ok(format!("after {took:?}; {line}"))
@@ -243,7 +243,7 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         m33.set("state", "detach")?;
         let took = begin.elapsed();
         m33.ensure_state("detached")?;
-        ensure!(took + TICK >= DETACH_LIMIT, "nobody answers, but it took {took:?}");
+        ensure!(took + EARLY >= DETACH_LIMIT, "nobody answers, but it took {took:?}");
         let line = log.wait_for(&["does not answer that Linux leaves"], LIMIT)?;
         m33.set("state", "start")?;
         stop(&m33)?;
