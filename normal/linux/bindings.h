@@ -2,7 +2,9 @@
 /* What bindgen reads: the kernel's interfaces that its Rust crate does not bind. */
 #include <linux/clk.h>
 #include <linux/devcoredump.h>
+#include <linux/device.h>
 #include <linux/io.h>
+#include <linux/irq.h>
 #include <linux/irqreturn.h>
 #include <linux/mailbox_client.h>
 #include <linux/mailbox_controller.h>

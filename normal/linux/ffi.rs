@@ -54,6 +54,24 @@ fn node_of<C: kernel::device::DeviceContext>(device: &Device<C>) -> *mut binding
     unsafe { (*ptr::from_ref(device).cast::<bindings::device>()).of_node }
 }
 
+/// From now on the driver core unbinds `device` before its `supplier` goes, and binds it again when that has come back.
+///
+/// # Safety
+///
+/// The supplier must be a registered device, there for the time of the call.
+unsafe fn depend(device: &Device, supplier: *mut bindings::device) -> Result {
+    /// `DL_FLAG_AUTOPROBE_CONSUMER` (include/linux/device.h), which bindgen does not see.
+    const AUTOPROBE_CONSUMER: u32 = 1 << 5;
+    // SAFETY: both are registered devices, this one as it is being bound. The link goes with the devices.
+    let link =
+        unsafe { c::device_link_add(ptr::from_ref(device).cast_mut().cast(), supplier, AUTOPROBE_CONSUMER) };
+    if link.is_null() {
+        Err(EINVAL)
+    } else {
+        Ok(())
+    }
+}
+
 /// How many entries a list of references in a device's node has; 0 where it is not there.
 fn references(device: &Device, list: &CStr, cells: Option<&CStr>) -> Result<u32> {
     let cells = cells.map_or(ptr::null(), |cells| cells.as_char_ptr());

@@ -14,7 +14,7 @@ use kernel::irq::IrqRequest;
 use kernel::pci::{self, DevresBar, IrqType, IrqTypes, IrqVectorRegistration};
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full, Relaxed};
-use kernel::sync::{new_spinlock_irq, Arc, SpinLockIrq};
+use kernel::sync::{new_mutex, new_spinlock_irq, Arc, Mutex, SpinLockIrq};
 use rproc_aperture::{
     locate_register, Identity, DEVICE_ID, IDENTITY_SIZE, MAILBOX_MESSAGE, MESSAGES, VENDOR_ID, WATCHDOGS,
     WATCHDOG_MESSAGE,
@@ -87,6 +87,9 @@ struct Ipcc {
     /// The interrupts that are masked, and the lock of what changes with them.
     #[pin]
     mask: SpinLockIrq<u32>,
+    /// Held while an interrupt is served.
+    #[pin]
+    serving: Mutex<()>,
 }
 
 impl Ipcc {
@@ -115,6 +118,8 @@ impl Channels for Ipcc {
 
     fn close(&self, channel: usize) {
         self.change_mask(|mask| mask | 1 << channel | 1 << channel << SENDING);
+        // Whoever has seen the channel open is done with it after this.
+        drop(self.serving.lock());
     }
 }
 
@@ -195,6 +200,7 @@ struct Board {
 impl Board {
     fn look_at_mailboxes(&self) -> bool {
         let ipcc = self.mailboxes.hardware();
+        let _serving = ipcc.serving.lock();
         let received = ipcc.registers.read(RECEIVED) & !ipcc.mask();
         let taken = !ipcc.registers.read(SENT) & !(ipcc.mask() >> SENDING);
         for channel in 0..Ipcc::COUNT {
@@ -284,7 +290,11 @@ impl pci::Driver for Driver {
         };
         let bar = Arc::new(bar.into_devres()?, GFP_KERNEL)?;
         let registers = Registers::find(&bar, IPCC1)?;
-        let ipcc = try_pin_init!(Ipcc { registers, mask <- new_spinlock_irq!(u32::MAX) });
+        let ipcc = try_pin_init!(Ipcc {
+            registers,
+            mask <- new_spinlock_irq!(u32::MAX),
+            serving <- new_mutex!(()),
+        });
         let ipcc = Arc::pin_init(ipcc, GFP_KERNEL)?;
         ipcc.change_mask(|_| u32::MAX);
         ipcc.registers.write(CONTROL, BOTH_INTERRUPTS);

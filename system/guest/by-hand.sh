@@ -19,7 +19,9 @@ cat "/sys/kernel/debug/remoteproc/${m33##*/}/trace0"
 until channel=$(ls /sys/bus/rpmsg/devices | grep rproc-echo); do sleep 0.1; done
 echo rpmsg_chrdev > "/sys/bus/rpmsg/devices/$channel/driver_override"
 # Linux shows a channel before a driver may have it.
-until echo "$channel" > /sys/bus/rpmsg/drivers/rpmsg_chrdev/bind; do sleep 0.1; done
+until [ -e "/sys/bus/rpmsg/devices/$channel/driver" ]; do
+    echo "$channel" > /sys/bus/rpmsg/drivers/rpmsg_chrdev/bind || sleep 0.1
+done
 until [ -e /dev/rpmsg0 ]; do sleep 0.1; done
 
 exec 3<>/dev/rpmsg0

@@ -31,7 +31,7 @@ pub(crate) const fn pci_id(vendor: u16, device: u16) -> pci::DeviceId {
     unsafe { transmute(id) }
 }
 
-/// Hardware with mailbox channels; none of its functions may sleep.
+/// Hardware with mailbox channels; `signal` may not sleep.
 pub(crate) trait Channels: Send + Sync + 'static {
     /// How many there are.
     const COUNT: usize;
@@ -39,7 +39,7 @@ pub(crate) trait Channels: Send + Sync + 'static {
     fn signal(&self, channel: usize);
     /// The channel has a user: signals are to be given to [`Controller::received`].
     fn open(&self, channel: usize);
-    /// It has none any more.
+    /// It has none any more, and when this returns nobody gives it a signal. May sleep.
     fn close(&self, channel: usize);
 }
 
@@ -105,7 +105,7 @@ impl<T: Channels> Controller<T> {
 
     /// A signal has come.
     pub(crate) fn received(&self, channel: usize) {
-        // SAFETY: one of the controller's channels, which has a user, for it is only looked at while it is open.
+        // SAFETY: one of the controller's channels, which has a user: it is only looked at while it is open, and `close` waits for that.
         unsafe { c::mbox_chan_received_data(self.channel(channel), ptr::null_mut()) };
     }
 

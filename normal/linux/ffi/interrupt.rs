@@ -11,7 +11,7 @@ use kernel::ffi::c_int;
 use kernel::prelude::*;
 use kernel::sync::atomic::{Atomic, Full};
 
-use super::c;
+use super::{c, depend};
 
 const PROPERTIES: [&CStr; 2] = [c"interrupts", c"interrupts-extended"];
 
@@ -66,7 +66,14 @@ impl Watchdog {
                     ptr::from_ref(&*state).cast_mut().cast(),
                 )
             })?;
-            Ok(Self { number, state })
+            let watchdog = Self { number, state };
+            // SAFETY: the interrupt is in use, so its domain is there, and the domain's device with it.
+            let controller = unsafe { (*(*c::irq_get_irq_data(number)).domain).dev };
+            if !controller.is_null() {
+                // SAFETY: as above.
+                unsafe { depend(parent, controller)? };
+            }
+            Ok(watchdog)
         });
         Ok(taken
             .inspect_err(|error| {

@@ -64,6 +64,8 @@ impl<T: Lines> Domain<T> {
             hwirq_max: T::COUNT as c_ulong,
             ops: Self::OPERATIONS,
             host_data: Arc::as_ptr(&hardware).cast_mut().cast(),
+            // Whoever uses a line depends on it.
+            dev: ptr::from_ref(device).cast_mut().cast(),
             ..Default::default()
         };
         // SAFETY: what it says is copied; the hardware and the node outlive the domain, and the operations are there for ever.
@@ -91,7 +93,7 @@ impl<T: Lines> Drop for Domain<T> {
             let mapped =
                 unsafe { bindings::__irq_resolve_mapping(self.raw.as_ptr(), line as c_ulong, &mut number) };
             if !mapped.is_null() {
-                // SAFETY: an interrupt of this domain. Its users are gone, as the driver core unbinds them before this device.
+                // SAFETY: an interrupt of this domain. Its users are gone, as the driver core unbinds those that depend on this device first.
                 unsafe { bindings::irq_dispose_mapping(number) };
             }
         }

@@ -13,7 +13,7 @@ use kernel::time::Msecs;
 
 use super::later::{Later, Task};
 use super::request::Asked;
-use super::{c, unusable};
+use super::{c, depend, unusable};
 
 /// The virtqueues' mailboxes, by the virtqueue's number.
 const QUEUES: [&CStr; 2] = [c"vq0", c"vq1"];
@@ -167,10 +167,15 @@ impl Mailbox {
         client.raw.rx_callback = Some(rang);
         client.raw.tx_done = Some(taken);
         // SAFETY: the client stays where it is until the channel is freed.
-        let channel =
-            from_err_ptr(unsafe { c::mbox_request_channel_byname(&mut client.raw, name.as_char_ptr()) })
-                .map_err(|error| unusable(parent, error, "mboxes", fmt!("{} is not to be had", name)))?;
-        Ok(Some(Self { channel: NonNull::new(channel).ok_or(ENODEV)?, client }))
+        let channel = unsafe { c::mbox_request_channel_byname(&mut client.raw, name.as_char_ptr()) };
+        let channel = from_err_ptr(channel)
+            .map_err(|error| unusable(parent, error, "mboxes", fmt!("{} is not to be had", name)))?;
+        let mailbox = Self { channel: NonNull::new(channel).ok_or(ENODEV)?, client };
+        // SAFETY: the channel is this one's, and its controller holds its own device while it is registered. That the module is in use
+        // does not keep the controller from being unbound.
+        unsafe { depend(parent, (*(*channel).mbox).dev) }
+            .map_err(|error| unusable(parent, error, "mboxes", fmt!("{} depends on this device", name)))?;
+        Ok(Some(mailbox))
     }
 
     fn signal(&self) -> Result {

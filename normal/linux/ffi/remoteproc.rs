@@ -384,6 +384,9 @@ unsafe extern "C" fn prepare<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
 unsafe extern "C" fn unprepare<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
+    // SAFETY: the lock is held. After an attachment that failed the core keeps the pointer to the table, whose mapping ends here, and
+    // debugfs looks there without the lock. After a boot it forgets that itself.
+    unsafe { (*raw).table_ptr = ptr::null_mut() };
     from_result(|| lifecycle.unprepare(&remoteproc).map(|()| 0))
 }
 
@@ -499,7 +502,20 @@ unsafe extern "C" fn stop<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     if unsafe { (*raw).state } == c::rproc_state_RPROC_CRASHED {
         remoteproc.common().settle.ask();
     }
-    from_result(|| lifecycle.stop(&remoteproc).map(|()| 0))
+    let stopped = lifecycle.stop(&remoteproc).or_else(|error| {
+        // SAFETY: as above. While the processor is taken away, the core would keep everything of it after an error, with nobody left to
+        // give it back.
+        if !unsafe { (*raw).deleting } {
+            return Err(error);
+        }
+        dev_err!(
+            remoteproc,
+            "it may run on: the driver goes, and the service does not stop it ({:?})\n",
+            error
+        );
+        Ok(())
+    });
+    from_result(|| stopped.map(|()| 0))
 }
 
 /// # Safety

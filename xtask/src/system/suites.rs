@@ -322,7 +322,8 @@ impl Plan<'_> {
 
     /// RPMsg through Linux's own drivers, rung by the board's mailboxes.
     fn rpmsg(&self) -> Result<Planned> {
-        self.talk("rpmsg", &["rpmsg", "recovery", "terminal", "two", "watchdog", "unload"], RPMSG_SUITES)
+        let suites = &["rpmsg", "recovery", "terminal", "two", "watchdog", "unload"];
+        self.talk("rpmsg", suites, &format!("{RPMSG_SUITES}\n{UNLOAD_SUITE}"))
     }
 
     /// The same where the board has no messages, only its pin for all interrupts. After the first interrupt QEMU maps no on-chip memory any
@@ -330,7 +331,7 @@ impl Plan<'_> {
     fn pin(&self) -> Result<Planned> {
         let pin = self.talk(
             "pin",
-            &["rpmsg", "watchdog", "unload"],
+            &["rpmsg", "watchdog"],
             "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
              rproc-guest run rpmsg --by pin /images/firmware/echo.img\n\
              rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img",
@@ -345,7 +346,6 @@ impl Plan<'_> {
         // The processor waits for its mailboxes, so their driver may come last.
         let (files, mut script) = self.modules(&RPMSG, &[DRIVER, MAILBOX])?;
         script += tests;
-        script += &format!("\n{UNLOAD_SUITE}");
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.extend(files);
         Ok(Planned {

@@ -24,13 +24,17 @@ pub struct Channel {
     node: PathBuf,
 }
 
-/// Gives a channel to the driver for programs. Linux shows a device before a driver may have it, and says EAGAIN until then (Linux
-/// `drivers/base/dd.c`, `device_driver_attach`).
-fn bind(id: &str) -> Result<Option<()>> {
+/// Gives a channel to the driver for programs, which may have taken it by itself. Linux shows a device before a driver may have it, and
+/// says EAGAIN until then (Linux `drivers/base/dd.c`, `device_driver_attach`).
+fn bind(channel: &Path, id: &str) -> Result<Option<()>> {
+    if channel.join("driver").exists() {
+        return Ok(Some(()));
+    }
     match fs::write(Path::new(DRIVER).join("bind"), id) {
-        Ok(()) => Ok(Some(())),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(error).context("the channel cannot be bound"),
+        Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::ResourceBusy) => {
+            Err(error).context("the channel cannot be bound")
+        }
+        _ => Ok(None),
     }
 }
 
@@ -40,7 +44,7 @@ impl Channel {
         let channel = wait_for(&format!("the channel {name}"), || announced(name))?;
         let id = channel.file_name().context("a channel without a name")?.to_string_lossy().into_owned();
         fs::write(channel.join("driver_override"), "rpmsg_chrdev")?;
-        wait_for("the channel's driver", || bind(&id))?;
+        wait_for("the channel's driver", || bind(&channel, &id))?;
         let node = wait_for("the channel's device", || node(&channel))?;
         let device = wait_for(&node.display().to_string(), || {
             // devtmpfs follows sysfs.

@@ -10,6 +10,7 @@ use clap::Args;
 use super::driver::{DEBUG, FIRMWARE, LIMIT, OLD_REQUEST, Processor, UNANSWERED, insert, offer, remove};
 use crate::firmware::Firmware;
 use crate::kernel_log::KernelLog;
+use crate::memory;
 use crate::report::Report;
 use crate::service::Target;
 
@@ -36,13 +37,14 @@ pub struct Arguments {
 const CLOCKS: [(&str, u32); 2] = [("rproc-m33", 2), ("rproc-m33-bus", 1)];
 const CLOCK_DEBUG: &str = "/sys/kernel/debug/clk";
 /// What Linux's core and the driver say of what the tests cause.
-const MEANT: [&str; 15] = [
+const MEANT: [&str; 16] = [
     OLD_REQUEST,
     "taint",
     "does not answer",
     "the firmware is refused",
     "Failed to load program segments",
     "Failed to process resources",
+    "rsc table is truncated",
     "Boot failed",
     "crash detected in m33",
     "handling crash",
@@ -63,6 +65,8 @@ const DETACH_LIMIT: Duration = Duration::from_millis(200);
 const EARLY: Duration = Duration::from_millis(50);
 /// How long a recovery may take, in which the TEE wipes all of the processor's memory.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(60);
+/// Where a resource table says where its first entry is (`struct resource_table`, Linux `include/linux/rsc_table.h`).
+const FIRST_OFFSET: u64 = 16;
 /// How long Linux is kept asleep.
 const SLEEP_SECONDS: u32 = 2;
 
@@ -249,6 +253,27 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         stop(&m33)?;
         ensure_clocks(1)?;
         Ok(format!("after {took:?}; {line}"))
+    });
+    report.test("attaches-to-no-damaged-table", || {
+        let service = target.fresh()?;
+        remove()?;
+        service.load(target.core(), &fs::read(&arguments.image)?)?;
+        service.start(target.core())?;
+        let table = service.resource_table(target.core())?.context("the firmware has no resource table")?;
+        memory::write(table.address + FIRST_OFFSET, u32::MAX)?;
+        insert(&arguments.module)?;
+        let m33 = m33_again()?;
+        m33.set("state", "start").err().context("it attached")?;
+        let shown = read(&Path::new(DEBUG).join(&m33.device).join("resource_table"))?;
+        ensure!(shown.contains("No resource table"), "Linux still has one: {shown}");
+        remove()?;
+        target.reset(&service)?;
+        insert(&arguments.module)?;
+        let m33 = m33_again()?;
+        m33.boot("good.img")?;
+        m33.wait_for_trace(&arguments.expect)?;
+        stop(&m33)?;
+        Ok(shown)
     });
     report.test("no-warning-at-the-end", || {
         remove()?;

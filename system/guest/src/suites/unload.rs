@@ -1,8 +1,9 @@
 //! Linux's driver and that of its mailboxes, removed while firmware talks, and back in the other order.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 
 use super::channel::{Channel, wait_for};
@@ -24,6 +25,7 @@ pub struct Arguments {
 /// What the sample firmware announces.
 const CHANNEL: &str = "rproc-echo";
 const MAILBOXES: &str = "rproc_ipcc";
+const PCI_DRIVER: &str = "/sys/bus/pci/drivers/rproc_ipcc";
 /// How often all of it happens: what the first time has left behind is found by the second.
 const TIMES: usize = 2;
 
@@ -52,8 +54,34 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         m33.ensure_state("offline")?;
         Ok(format!("{TIMES} times, and it talks"))
     });
+    report.test("goes-and-comes-with-its-mailboxes", || {
+        let device = mailbox_device()?;
+        for _ in 0..TIMES {
+            talk()?;
+            fs::write(Path::new(PCI_DRIVER).join("unbind"), &device)?;
+            ensure!(!processors()?.contains_key("m33"), "m33 is still there");
+            fs::write(Path::new(PCI_DRIVER).join("bind"), &device)?;
+            wait_for("m33", || Ok(processors()?.remove("m33")))?;
+        }
+        talk()?;
+        let m33 = Processor::find("m33")?;
+        m33.set("state", "stop")?;
+        m33.ensure_state("offline")?;
+        Ok(format!("{TIMES} times, and it talks"))
+    });
     report.test("no-warning", || log.ensure_quiet(&[]));
     Ok(())
+}
+
+/// The PCI device that is the mailboxes.
+fn mailbox_device() -> Result<String> {
+    for entry in fs::read_dir(PCI_DRIVER)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name.contains(':') {
+            return Ok(name);
+        }
+    }
+    bail!("{PCI_DRIVER} has no device")
 }
 
 fn talk() -> Result<()> {
