@@ -145,4 +145,8 @@ impl Providers for Device {
         let folder = found.or(self.firmware.paths().last().cloned())?.display().to_string();
         Some(Firmware { name: name.to_owned(), folder, there })
     }
+
+    fn chosen_firmware(&self, processor: &str) -> Option<String> {
+        Linux::default().find(processor).and_then(|found| found.firmware()).ok()
+    }
 }

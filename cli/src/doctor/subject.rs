@@ -20,6 +20,12 @@ pub trait Providers {
 
     /// Whether the firmware file of that name is there; nothing where no file is needed.
     fn firmware(&self, name: &str) -> Option<Firmware>;
+
+    /// The name of the firmware file that Linux would load for the processor of this name, where Linux knows the processor: somebody may
+    /// have chosen another than the tree's.
+    fn chosen_firmware(&self, _processor: &str) -> Option<String> {
+        None
+    }
 }
 
 /// A remote processor of the trees.
@@ -112,7 +118,8 @@ impl Subject {
             firmware: self.node.as_ref().and_then(|node| {
                 // The name that Linux makes when the tree has none (`rproc_alloc_firmware`).
                 let default = || format!("rproc-{}-fw", node.name);
-                machine.firmware(&node.firmware_name.clone().unwrap_or_else(default))
+                let chosen = machine.chosen_firmware(&node.name).or_else(|| node.firmware_name.clone());
+                machine.firmware(&chosen.unwrap_or_else(default))
             }),
         }
     }
