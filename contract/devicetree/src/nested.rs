@@ -7,6 +7,8 @@ use alloc::string::String;
 use alloc::string::ToString as _;
 use alloc::vec::Vec;
 
+use rproc_abi::ProcessorId;
+
 use crate::address;
 use crate::finding::{Findings, Problem};
 use crate::interrupt;
@@ -146,7 +148,10 @@ fn service(
         return None;
     };
     // The children's reg is a processor id: one cell, no size (absent means 2 and 1, Devicetree Specification 2.3.5).
-    for (property, absent, expected) in [("#address-cells", 2, 1), ("#size-cells", 1, 0)] {
+    let have_reg = node.children().any(|child| child.raw("reg").is_some());
+    for (property, absent, expected) in
+        [("#address-cells", 2, 1), ("#size-cells", 1, 0)].into_iter().filter(|_| have_reg)
+    {
         let count = property::cell_count(node, property, Some(absent), u32::MAX);
         if let Some(count) = findings.take(&path, property, count).filter(|count| *count != expected) {
             let problem = Problem::Value { expected: expected.to_string(), found: count.to_string() };
@@ -193,14 +198,34 @@ fn processor(
     findings: &mut Findings,
 ) -> Option<Processor> {
     let path = node.path();
-    let missing = || Problem::Missing { expected: "the processor id that the TEE service knows".to_owned() };
-    let id = findings.take(&path, "reg", node.raw("reg").ok_or_else(missing).and_then(property::cell))?;
-    if node.unit_address().is_none_or(|address| u32::from_str_radix(address, 16) != Ok(id)) {
-        let expected = format!("`{}@{id:x}`, after reg = <{id:#x}>", node.base_name());
-        findings.node_warning(&path, Problem::Value { expected, found: format!("named `{}`", node.name()) });
-    }
+    let id = match node.raw("reg") {
+        Some(reg) => {
+            let id = findings.take(&path, "reg", property::cell(reg))?;
+            if node.unit_address().is_none_or(|address| u32::from_str_radix(address, 16) != Ok(id)) {
+                let expected = format!("`{}@{id:x}`, after reg = <{id:#x}>", node.base_name());
+                let found = format!("named `{}`", node.name());
+                findings.node_warning(&path, Problem::Value { expected, found });
+            }
+            id
+        }
+        // As the service's proposal has it, by the name alone.
+        None => {
+            let missing = || Problem::Missing {
+                expected:
+                    "the processor id that the TEE service knows, unless the name says it (`m33_rproc`)"
+                        .to_owned(),
+            };
+            findings.take(&path, "reg", ProcessorId::from_name(core_name(node)).ok_or_else(missing))?.0
+        }
+    };
     let enabled = enabled(node, findings) && service_enabled;
     Some(describe(node, id, enabled, uses, findings))
+}
+
+/// What a processor is called: its node without the unit address, and without `_rproc` where that is its end, as Linux's driver has it.
+fn core_name<'a>(node: NodeRef<'a>) -> &'a str {
+    let name = node.base_name();
+    name.strip_suffix("_rproc").unwrap_or(name)
 }
 
 /// Reads what every layout says of a processor in the same words.
@@ -218,7 +243,7 @@ pub(crate) fn describe(
     let interrupts = reference::interrupts(node, findings);
     let spis = interrupts.iter().filter_map(|one| interrupt::spi(node.tree(), one)).collect();
     let processor = Processor {
-        name: node.base_name().to_owned(),
+        name: core_name(node).to_owned(),
         id,
         enabled,
         mailboxes,
@@ -329,9 +354,13 @@ mod tests {
     /// The example with a piece of its source replaced; nothing where dtc is missing.
     fn changed(from: &str, to: &str) -> Option<Model> {
         assert!(SOURCE.contains(from), "the example no longer contains {from:?}");
-        let blob = compile(&SOURCE.replacen(from, to, 1));
+        model_of_source(&SOURCE.replacen(from, to, 1))
+    }
+
+    fn model_of_source(source: &str) -> Option<Model> {
+        let blob = compile(source);
         if blob.is_none() {
-            eprintln!("SKIPPED: dtc is not installed, the change to {to:?} was not tried");
+            eprintln!("SKIPPED: dtc is not installed, a changed example was not tried");
         }
         blob.map(|blob| Model::of(&Tree::parse(&blob).unwrap()))
     }
@@ -452,6 +481,21 @@ mod tests {
             return;
         };
         assert!(matches!(model.processor("m33"), Err(LookupError::Disabled { .. })));
+    }
+
+    #[test]
+    fn a_name_alone_says_which_processor_it_is() {
+        let source = SOURCE.replace("m33@1 {\n\t\t\t\t\treg = <1>;", "m33_rproc {");
+        let source = source.replace("m0@2 {\n\t\t\t\t\treg = <2>;", "m0_rproc {");
+        let cells = "reg = <0>;\n\t\t\t\t#address-cells = <1>;\n\t\t\t\t#size-cells = <0>;\n";
+        assert!(source.contains("m33_rproc") && source.contains("m0_rproc") && source.contains(cells));
+        let Some(model) = model_of_source(&source.replace(cells, "reg = <0>;\n")) else { return };
+        assert_eq!(model.findings, [], "{:#?}", model.findings);
+        let (m33, m0) = (model.processor("m33").unwrap(), model.processor("m0").unwrap());
+        assert_eq!((m33.id, m0.id), (1, 2));
+        assert_eq!(m33.path, "/firmware/optee/rproc-service@0/m33_rproc");
+        let Some(model) = model_of_source(&source.replace("m33_rproc {", "big_rproc {")) else { return };
+        assert!(has_error(&model, "reg", |problem| problem.to_string().contains("unless the name says it")));
     }
 
     #[test]

@@ -235,7 +235,9 @@ impl Error {
             Self::NotStarted(failed) => failed.remedy(),
             Self::NotStopped { .. } => "`dmesg | grep remoteproc` may say more".to_owned(),
             Self::StillUp { .. } => {
-                "another driver of the kernel needs it, or it came up again: `dmesg | grep remoteproc` may say more".to_owned()
+                "it was started more than once, as by two commands at the same time or during a recovery: stop it once more; else another \
+                 driver of the kernel needs it, or it came up again: `dmesg | grep remoteproc` may say more"
+                    .to_owned()
             }
             Self::FirmwareName { .. } => "give a name below /lib/firmware, such as app.signed".to_owned(),
             Self::FirmwareMissing { name, folders } => {

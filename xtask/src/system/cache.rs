@@ -1,20 +1,44 @@
 //! The one folder in which everything that was fetched or built is kept, and the rule by which a part of it is made anew.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-/// The cache. Each entry is made whole beside its place and then renamed, so what has the right name is complete.
+/// The cache, which one command works in at a time. Each entry is made whole beside its place and then renamed, so what has the right name
+/// is complete.
 pub struct Cache {
     folder: PathBuf,
+    lock: File,
 }
 
 impl Cache {
-    /// Opens the cache, or begins one.
+    /// Opens the cache, or begins one; waits while another command works in it.
     pub fn open(folder: PathBuf) -> Result<Self> {
+        ensure!(
+            folder.is_dir() || !folder.exists(),
+            "{} is not a folder; RPROC_SYSTEM_CACHE may name another place",
+            folder.display()
+        );
         fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        Ok(Self { folder })
+        let path = folder.join("lock");
+        let lock = File::create(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                println!("another command works in {}: waiting for it", folder.display());
+                lock.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("{} cannot be locked", path.display()));
+            }
+        }
+        Ok(Self { folder, lock })
+    }
+
+    /// Lets other commands work in it: nothing is made any more.
+    pub fn release(&self) -> Result<()> {
+        self.lock.unlock().with_context(|| format!("{} cannot be given back", self.folder.display()))
     }
 
     /// A place in the cache that the caller looks after.
@@ -106,6 +130,23 @@ mod tests {
         }
         assert_eq!(made, 3);
         fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn one_works_in_it_at_a_time() {
+        let folder = std::env::temp_dir().join(format!("rproc-xtask-lock-{}", std::process::id()));
+        let cache = Cache::open(folder.clone()).unwrap();
+        let other = File::create(folder.join("lock")).unwrap();
+        assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
+        cache.release().unwrap();
+        other.try_lock().unwrap();
+        drop(other);
+        drop(Cache::open(folder.clone()).unwrap());
+        fs::remove_dir_all(&folder).unwrap();
+        fs::write(&folder, "").unwrap();
+        let refused = Cache::open(folder.clone()).err().unwrap().to_string();
+        assert!(refused.contains("is not a folder"), "{refused}");
+        fs::remove_file(folder).unwrap();
     }
 
     #[test]

@@ -130,7 +130,10 @@ fn with_packages(options: &Options, cache: &Cache, packages: &Packages, begun: I
     let runner = Runner { cache, packages, rproc: &rproc };
     if options.shell {
         let planned = plan.shell()?;
-        return runner.with_boot(&planned, |boot| boot.shell());
+        return runner.with_boot(&planned, |boot| {
+            cache.release()?;
+            boot.shell()
+        });
     }
     let names = match &options.only {
         Some(name) => vec![name.as_str()],

@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn every_form_describes_the_same_processors() {
-        for form in [&V20, &V21, &V22] {
+        for form in [&THREAD, &V20, &V21, &V22] {
             let tree = Tree { mailboxes: true, ..Tree::new(form) };
             let Some(blob) = blob(&tree) else { return };
             let tree = rproc_devicetree::Tree::parse(&blob).unwrap();

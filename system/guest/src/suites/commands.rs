@@ -67,6 +67,13 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
         ensure!(row("m0").is_some_and(|m0| m0.contains("offline")), "{said}");
         Ok(m33.trim().to_owned())
     });
+    report.test("doctor-knows-the-chosen-firmware", || {
+        let ran = rproc(&["doctor"])?;
+        let said = format!("{}{}", ran.out, ran.err);
+        // Nobody has chosen one for the other processor.
+        ensure!(said.contains("rproc-m0-fw") && !said.contains("rproc-m33-fw"), "{ran:?}");
+        Ok(said.trim().replace('\n', " | "))
+    });
     report.test("traces", || until(|| rproc(&["trace", "m33"])?.succeeded(&[&arguments.expect])));
     report.test("refuses-what-runs", || {
         rproc(&["firmware", "m33", "foreign.img"])?.failed(1, &["it is running", "rproc stop"])?;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -125,14 +124,6 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         m33.boot("good.img")?;
         ensure_clocks(2)?;
         m33.wait_for_trace(&arguments.expect)
-    });
-    report.test("doctor-knows-the-chosen-firmware", || {
-        let ran = Command::new("rproc").arg("doctor").output().context("cannot run rproc")?;
-        let said = [ran.stdout, ran.stderr].concat();
-        let said = String::from_utf8_lossy(&said);
-        // Nobody has chosen one for the other processor.
-        ensure!(said.contains("rproc-m0-fw") && !said.contains("rproc-m33-fw"), "{said}");
-        Ok(said.trim().replace('\n', " | "))
     });
     report.test("no-warning-until-now", || log.ensure_quiet(&MEANT));
     report.test("stops-when-asked", || {
