@@ -48,11 +48,7 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
             insert(&arguments.mailboxes)?;
             wait_for("m33", || Ok(processors()?.remove("m33")))?;
         }
-        talk()?;
-        let m33 = Processor::find("m33")?;
-        m33.set("state", "stop")?;
-        m33.ensure_state("offline")?;
-        Ok(format!("{TIMES} times, and it talks"))
+        talk_and_rest()
     });
     report.test("goes-and-comes-with-its-mailboxes", || {
         let device = mailbox_device()?;
@@ -63,11 +59,7 @@ pub fn run(arguments: &Arguments, report: &mut Report) -> Result<()> {
             fs::write(Path::new(PCI_DRIVER).join("bind"), &device)?;
             wait_for("m33", || Ok(processors()?.remove("m33")))?;
         }
-        talk()?;
-        let m33 = Processor::find("m33")?;
-        m33.set("state", "stop")?;
-        m33.ensure_state("offline")?;
-        Ok(format!("{TIMES} times, and it talks"))
+        talk_and_rest()
     });
     report.test("no-warning", || log.ensure_quiet(&[]));
     Ok(())
@@ -82,6 +74,15 @@ fn mailbox_device() -> Result<String> {
         }
     }
     bail!("{PCI_DRIVER} has no device")
+}
+
+/// After all of it.
+fn talk_and_rest() -> Result<String> {
+    talk()?;
+    let m33 = Processor::find("m33")?;
+    m33.set("state", "stop")?;
+    m33.ensure_state("offline")?;
+    Ok(format!("{TIMES} times, and it talks"))
 }
 
 fn talk() -> Result<()> {
