@@ -91,8 +91,8 @@ fn cores() -> Result<(), Box<dyn Error>> {
 fn echo(sample: &str, in_flight: u32, bytes: RangeInclusive<usize>) -> Result<(), Box<dyn Error>> {
     let mut system = signing::system(sample);
     let payload = vec![0x5A; *bytes.end()];
-    let clock = Instant::now();
-    let begun = cpu(clock);
+    // By the clock: the kernel counts CPU time in ticks, which are longer than this.
+    let begun = Instant::now();
     m33(&mut system)?.boot()?;
     let channel = announced(&mut system)?;
     m33(&mut system)?.send(channel, payload.get(..*bytes.start()).unwrap_or_default(), LIMIT)?;
@@ -100,7 +100,7 @@ fn echo(sample: &str, in_flight: u32, bytes: RangeInclusive<usize>) -> Result<()
     if !(0..100).any(|_| came(processor) > 0) {
         return Err("the first message does not come back".into());
     }
-    let first = cpu(clock) - begun;
+    let first = begun.elapsed();
     let mut sizes = bytes.clone().cycle();
     let before = m33(&mut system)?.machine().board().instructions();
     let (clock, virtual_time) = (Instant::now(), m33(&mut system)?.machine().board().now());
@@ -120,7 +120,7 @@ fn echo(sample: &str, in_flight: u32, bytes: RangeInclusive<usize>) -> Result<()
     let (each, trips) = (spent / ROUND_TRIPS, f64::from(ROUND_TRIPS));
     let (least, most) = bytes.into_inner();
     println!(
-        "{sample}, {least} to {most} bytes, {in_flight} on their way: {:.0} round trips a second of CPU, {each:.1?} and {:.0} instructions each, {:.1?} of virtual time; the first {:.1?} of CPU after `start`",
+        "{sample}, {least} to {most} bytes, {in_flight} on their way: {:.0} round trips a second of CPU, {each:.1?} and {:.0} instructions each, {:.1?} of virtual time; the first {:.1?} after `start` by the clock",
         trips / spent.as_secs_f64(),
         instructions as f64 / trips,
         virtual_time / ROUND_TRIPS,
