@@ -14,6 +14,8 @@ const NONBLOCKING: i32 = 0o4000;
 const RECORD: usize = 2048;
 /// Warnings and worse have a level of at most this.
 const WARNING: u32 = 4;
+/// What the scheduler says, once and in no level, where a busy host has kept an emulated CPU away for a while (`kernel/sched/deadline.c`).
+const LATE: &str = "sched: DL replenish lagged too much";
 
 /// Everything that has been logged since it was opened.
 pub struct KernelLog {
@@ -36,9 +38,9 @@ impl Record {
         Some(Self { level: priority & 7, text: text.lines().next().unwrap_or_default().to_owned() })
     }
 
-    /// Whether it is a warning or worse.
+    /// Whether it is a warning or worse, of something else than the host.
     pub fn is_warning(&self) -> bool {
-        self.level <= WARNING
+        self.level <= WARNING && !self.text.contains(LATE)
     }
 }
 
@@ -127,6 +129,7 @@ mod tests {
         assert_eq!((record.level, record.text.as_str()), (6, "rproc: started"));
         assert!(!record.is_warning());
         assert!(Record::parse("4,1,2,-;WARNING: here").unwrap().is_warning());
+        assert!(!Record::parse("4,1,2,-;sched: DL replenish lagged too much").unwrap().is_warning());
         assert!(Record::parse("no record").is_none());
     }
 }

@@ -211,8 +211,7 @@ impl Runner<'_> {
             tree: &tree,
             logs: &logs,
             board: planned.board.then_some(self.rproc),
-            // TF-A lets Linux decide on power domains while no other CPU is on.
-            arguments: if planned.tree.domains { "maxcpus=1" } else { "" },
+            arguments: planned.arguments(),
             messages: planned.messages,
             limit: planned.limit,
         })

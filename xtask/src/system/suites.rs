@@ -132,6 +132,19 @@ pub struct Planned {
 }
 
 impl Planned {
+    /// Further arguments of the kernel's.
+    pub fn arguments(&self) -> &'static str {
+        if self.tree.domains {
+            // TF-A lets Linux decide on power domains while no other CPU is on.
+            "maxcpus=1"
+        } else if self.suites.contains(&"lives") {
+            // A cache that is watched keeps no sheaves: what is free does not count as used because a processor has it at hand (`mm/slub.c`).
+            "slab_debug=U"
+        } else {
+            ""
+        }
+    }
+
     /// How often a suite has firmware crash.
     pub fn crashes(&self) -> usize {
         self.suites.iter().filter(|suite| **suite == "recovery").count()
@@ -220,6 +233,7 @@ impl Plan<'_> {
         })
     }
 
+    /// The board's pin comes last: after its first interrupt a wipe takes long (see `pin`).
     fn early(&self, cycles: u32) -> Result<Planned> {
         let ta = self.builder.ta(&EARLY)?;
         let flash = self.flash("early", "", &PLAIN, Some(&ta))?;
@@ -232,10 +246,10 @@ impl Plan<'_> {
              rproc-guest run refusals /images/refusals\n\
              rproc-guest run hostile /images/firmware/echo.img 20\n\
              rproc-guest run cycles /images/firmware/echo.img {cycles}\n\
+             rproc-guest run form /images/firmware/echo.img --module /modules/{DRIVER} --left-out /firmware/optee-rproc\n\
              insmod /modules/uio.ko\n\
              insmod /modules/uio_pci_generic.ko\n\
-             rproc-guest run interrupt /images/firmware/echo.img\n\
-             rproc-guest run form /images/firmware/echo.img --module /modules/{DRIVER} --left-out /firmware/optee-rproc"
+             rproc-guest run interrupt /images/firmware/echo.img"
         );
         let folders = [("firmware", &self.images.firmware), ("refusals", &self.images.refusals)];
         let mut extra = self.extra(&folders, None, &script)?;
@@ -252,8 +266,8 @@ impl Plan<'_> {
                 "refusals",
                 "hostile",
                 "cycles",
-                "interrupt",
                 "form",
+                "interrupt",
             ],
             limit: minutes(15),
             board: true,
@@ -332,8 +346,7 @@ impl Plan<'_> {
         let pin = self.talk(
             "pin",
             &["rpmsg", "watchdog"],
-            "echo 60 > /proc/sys/kernel/watchdog_thresh\n\
-             rproc-guest run rpmsg --by pin /images/firmware/echo.img\n\
+            "rproc-guest run rpmsg --by pin /images/firmware/echo.img\n\
              rproc-guest run watchdog /images/firmware/starve.img /images/firmware/echo.img",
         )?;
         Ok(Planned { messages: false, starts: 4, ..pin })

@@ -13,6 +13,7 @@ const CACHES: &str = "/sys/kernel/slab";
 const SETTLING: Duration = Duration::from_secs(2);
 /// How often it is looked at: what is only about to be freed is not there each time.
 const LOOKS: usize = 3;
+const BETWEEN: Duration = Duration::from_millis(500);
 /// Objects of mappings. Those that are gone are kept for a while, to be forgotten many at once, so mappings are counted instead.
 const KEPT: &str = "vmap_area";
 /// What `/proc/vmallocinfo` says of a mapping that is gone.
@@ -31,8 +32,12 @@ pub struct Footprint {
 impl Footprint {
     /// As it is once nothing is kept that could be had back: the least of several looks.
     pub fn take() -> Result<Self> {
+        fs::write("/proc/sys/vm/drop_caches", "3").context("cannot drop caches")?;
+        shrink()?;
+        std::thread::sleep(SETTLING);
         let mut least = Self::look()?;
         for _ in 1..LOOKS {
+            std::thread::sleep(BETWEEN);
             least = least.min(Self::look()?);
         }
         Ok(least)
@@ -48,12 +53,7 @@ impl Footprint {
     }
 
     fn look() -> Result<Self> {
-        fs::write("/proc/sys/vm/drop_caches", "3").context("cannot drop caches")?;
-        // Else free objects that a processor keeps at hand count as used.
-        for cache in fs::read_dir(CACHES).context("this kernel does not list its caches")? {
-            fs::write(cache?.path().join("shrink"), "1").context("cannot shrink a cache")?;
-        }
-        std::thread::sleep(SETTLING);
+        shrink()?;
         let mappings = read("/proc/vmallocinfo")?;
         Ok(Self {
             objects: objects(&read("/proc/slabinfo")?),
@@ -86,6 +86,14 @@ impl Footprint {
             "{memory} KiB and {mappings} mappings more; {bytes} bytes in objects, most of them {name} ({count})"
         ))
     }
+}
+
+/// Has every cache give back what it only keeps at hand.
+fn shrink() -> Result<()> {
+    for cache in fs::read_dir(CACHES).context("this kernel does not list its caches")? {
+        fs::write(cache?.path().join("shrink"), "1").context("cannot shrink a cache")?;
+    }
+    Ok(())
 }
 
 fn read(path: &str) -> Result<String> {
