@@ -91,7 +91,7 @@ fn build_rust(options: &Options, repository: &Path, stored: &BuiltWith) -> Resul
         }
         bail!(missing);
     };
-    println!("{rustc}, {core}");
+    say!("{rustc}, {core}")?;
     Ok(Some(Part { compiler: compiler(core), built: compile::build_rust(repository, &scratch, core)? }))
 }
 
@@ -107,7 +107,7 @@ fn build_c(repository: &Path) -> Result<Option<Part>> {
         }
     };
     let compiler = version.lines().next().unwrap_or_default().to_owned();
-    println!("{compiler}");
+    say!("{compiler}")?;
     let file = compile::build_c(&repository.join("firmware"), &scratch(repository)?)?;
     Ok(Some(Part { compiler, built: vec![(C_PROGRAM, file)] }))
 }
@@ -145,7 +145,7 @@ fn store(folder: &Path, built: &Built) -> Result<()> {
     for (program, file) in built {
         let bytes = fs::read(file)?;
         fs::write(elf(folder, program), &bytes)?;
-        println!("{:>7} bytes  firmware/elf/{program}.elf", bytes.len());
+        say!("{:>7} bytes  firmware/elf/{program}.elf", bytes.len())?;
     }
     Ok(())
 }
@@ -200,7 +200,7 @@ fn conclude(verdicts: &[Verdict]) -> Result<()> {
         );
     }
     let all = PROGRAMS.len() + 1;
-    println!("{same} of {all} files in firmware/elf compared, each what the sources give");
+    say!("{same} of {all} files in firmware/elf compared, each what the sources give")?;
     Ok(())
 }
 

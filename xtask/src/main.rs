@@ -1,9 +1,11 @@
 //! Chores of this repository: `cargo xtask <chore>`.
 
+#[macro_use]
+mod process;
+
 mod core_library;
 mod debian;
 mod firmware;
-mod process;
 mod system;
 
 use anyhow::{Result, bail};
@@ -45,6 +47,9 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<()> {
+    if arguments.iter().any(|word| word == "--help" || word == "-h") {
+        return say!("{HELP}");
+    }
     match arguments {
         [chore, options @ ..] if chore == "firmware" => firmware::run(&firmware::Options::parse(options)?),
         [chore, options @ ..] if chore == "system" => {
@@ -54,9 +59,8 @@ fn run(arguments: &[String]) -> Result<()> {
             system::driver(&system::Options::parse(system::Chore::Driver, options)?)
         }
         [] => bail!("no chore given\n{HELP}"),
-        [chore, ..] if chore == "help" || chore == "--help" => {
-            println!("{HELP}");
-            Ok(())
+        [chore, ..] if chore == "help" => {
+            say!("{HELP}")
         }
         [chore, ..] => bail!("no chore is called {chore}\n{HELP}"),
     }

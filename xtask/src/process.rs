@@ -1,9 +1,21 @@
-//! Running other programs: what they print, or their complaint.
+//! Running other programs: what they print, or their complaint; and what this one prints.
 
 use anyhow::{Context, Result, bail};
+use std::fmt::Arguments;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+
+/// Prints a line, as `println!` does, and gives an error where that would panic.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::process::print(format_args!($($words)*)) };
+}
+
+/// Prints a line; see [`say!`].
+pub fn print(line: Arguments<'_>) -> Result<()> {
+    writeln!(std::io::stdout().lock(), "{line}").context("standard output takes no more")
+}
 
 /// What a command prints, without the last line break; its complaint if it fails.
 pub fn output(command: &mut Command) -> Result<String> {

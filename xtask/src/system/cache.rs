@@ -26,7 +26,7 @@ impl Cache {
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                println!("another command works in {}: waiting for it", folder.display());
+                say!("another command works in {}: waiting for it", folder.display())?;
                 lock.lock().with_context(|| format!("{} cannot be locked", path.display()))?;
             }
             Err(TryLockError::Error(error)) => {
@@ -58,7 +58,7 @@ impl Cache {
         if entry.exists() && fs::read_to_string(&record).is_ok_and(|recorded| recorded == key) {
             return Ok(entry);
         }
-        println!("  making {name}");
+        say!("  making {name}")?;
         let unfinished = self.place(&format!("{name}.unfinished"));
         for old in [&record, &unfinished, &entry] {
             remove(old)?;

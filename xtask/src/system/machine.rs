@@ -232,7 +232,7 @@ impl Boot<'_> {
         command
             .args(["-serial", "stdio", "-serial"])
             .arg(format!("file:{}", self.logs.join("secure.log").display()));
-        println!("the secure world's console is {}", self.logs.join("secure.log").display());
+        say!("the secure world's console is {}", self.logs.join("secure.log").display())?;
         let status = command.status().context("QEMU cannot be run")?;
         if !status.success() {
             bail!("QEMU failed ({status})");

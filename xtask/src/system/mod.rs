@@ -70,7 +70,7 @@ impl Options {
             let mut value = || words.next().with_context(|| format!("{word} wants a value"));
             match (chore, word.as_str()) {
                 (_, "--update") => options.wishes.update = true,
-                (_, "--linux") => options.wishes.pins.push((LINUX.to_owned(), value()?.clone())),
+                (_, "--linux") => options.wishes.pin_to(LINUX, value()?)?,
                 (_, "--pin") => options.wishes.pin(value()?)?,
                 (Chore::Driver, "--figures") => options.figures = true,
                 (Chore::System, "--shell") => options.shell = true,
@@ -113,16 +113,16 @@ pub fn run(options: &Options) -> Result<()> {
     let folder = cache_folder();
     let cache = Cache::open(folder.clone())?;
     host::check(&folder)?;
-    println!("packages, in {}", folder.display());
+    say!("packages, in {}", folder.display())?;
     let packages = Packages::get(&cache, &options.wishes)?;
     for (name, version) in &packages.versions {
-        println!("  {name} {version}");
+        say!("  {name} {version}")?;
     }
     with_what_moved(&packages, || with_packages(options, &cache, &packages, begun))
 }
 
 fn with_packages(options: &Options, cache: &Cache, packages: &Packages, begun: Instant) -> Result<()> {
-    println!("builds");
+    say!("builds")?;
     let builder = Builder { cache, packages };
     let rproc = builder.host_program()?;
     let images = images::make(cache, packages, &rproc)?;
@@ -140,7 +140,7 @@ fn with_packages(options: &Options, cache: &Cache, packages: &Packages, begun: I
         None => suites::names(),
     };
     let boots = names.into_iter().map(|name| plan.boot(name, options.cycles)).collect::<Result<Vec<_>>>()?;
-    println!("boots, after {} s", begun.elapsed().as_secs());
+    say!("boots, after {} s", begun.elapsed().as_secs())?;
     let mut report = Report::default();
     for (name, file) in plan.ta_files()? {
         report.measure(&format!("ta-file/{name}"), fs::metadata(file)?.len() as f64, "bytes");
@@ -156,16 +156,16 @@ pub fn driver(options: &Options) -> Result<()> {
     let folder = cache_folder();
     let cache = Cache::open(folder.clone())?;
     host::check(&folder)?;
-    println!("packages, in {}", folder.display());
+    say!("packages, in {}", folder.display())?;
     let packages = Packages::get(&cache, &options.wishes)?;
-    println!("builds");
+    say!("builds")?;
     let builder = Builder { cache: &cache, packages: &packages };
     let (folder, package) =
         with_what_moved(&packages, || Ok((builder.drivers()?, builder.driver_package()?)))?;
-    println!("{} is for Linux {}", folder.join(driver::DRIVER).display(), packages.linux_release()?);
-    println!("to install it there: apt install {}", package.display());
+    say!("{} is for Linux {}", folder.join(driver::DRIVER).display(), packages.linux_release()?)?;
+    say!("to install it there: apt install {}", package.display())?;
     if options.figures {
-        println!("\n{}", figures::table(&cache, &packages)?);
+        say!("\n{}", figures::table(&cache, &packages)?)?;
     }
     Ok(())
 }
@@ -227,20 +227,20 @@ impl Runner<'_> {
         checks::add(planned, &logs, report);
         let failed = report.tests.iter().skip(before).filter(|test| test.failure.is_some()).count();
         let run = report.tests.len() - before;
-        println!(
+        say!(
             "  {:<34} {:>4} tests, {failed} failed, {:.1} s",
             planned.name,
             run,
             outcome.took.as_secs_f64()
-        );
+        )?;
         Ok(())
     }
 }
 
 fn conclude(report: &Report, packages: &Packages, begun: Instant, record: bool) -> Result<()> {
-    println!("\n{}\n{}\n{}", report.table(), comparison::table(report), report.figures());
+    say!("\n{}\n{}\n{}", report.table(), comparison::table(report), report.figures())?;
     for test in report.failures() {
-        println!("FAILED {}: {}", test.name, test.failure.as_deref().unwrap_or_default());
+        say!("FAILED {}: {}", test.name, test.failure.as_deref().unwrap_or_default())?;
     }
     let failed = report.failures().count();
     if failed > 0 {
@@ -249,7 +249,7 @@ fn conclude(report: &Report, packages: &Packages, begun: Instant, record: bool) 
     if report.tests.is_empty() {
         bail!("no test ran");
     }
-    println!("{} system tests passed in {} s", report.tests.len(), begun.elapsed().as_secs());
+    say!("{} system tests passed in {} s", report.tests.len(), begun.elapsed().as_secs())?;
     if record {
         let text = format!(
             "# The system tests, as last recorded\n\nWritten by `cargo xtask system --record`; do not edit.\n\n{}\n{}\n{}\n{}",

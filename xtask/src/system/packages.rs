@@ -55,7 +55,7 @@ impl Packages {
         let mut versions = known.unwrap_or_default();
         let whole = for_guest().all(|name| version_of(&versions, name).is_some());
         if !whole {
-            println!("  asking Debian for versions");
+            say!("  asking Debian for versions")?;
             apt.update().context("Debian's lists of packages could not be fetched")?;
             if versions.is_empty() {
                 versions = resolver.all()?;

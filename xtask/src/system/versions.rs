@@ -30,6 +30,12 @@ impl Wishes {
         let known: Vec<&str> =
             recorded.iter().map(|(name, _)| name.as_str()).filter(|name| *name != LINUX_RELEASE).collect();
         ensure!(known.contains(&name), "no package {name} is resolved here; there are: {}", known.join(", "));
+        self.pin_to(name, version)
+    }
+
+    /// Takes this version of a package, or that which begins so.
+    pub fn pin_to(&mut self, name: &str, version: &str) -> Result<()> {
+        ensure!(!version.is_empty(), "no version is given for {name}: say how it begins");
         self.pins.push((name.to_owned(), version.to_owned()));
         Ok(())
     }
