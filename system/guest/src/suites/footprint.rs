@@ -8,9 +8,9 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::linux_memory;
 
-const CACHES: &str = "/sys/kernel/slab";
-/// Long enough for what the kernel frees a grace period later.
-const SETTLING: Duration = Duration::from_secs(2);
+/// Long enough for what the kernel frees a grace period later, before which it gathers some for five seconds (`KFREE_DRAIN_JIFFIES`,
+/// `mm/slab_common.c`).
+const SETTLING: Duration = Duration::from_secs(8);
 /// How often it is looked at: what is only about to be freed is not there each time.
 const LOOKS: usize = 3;
 const BETWEEN: Duration = Duration::from_millis(500);
@@ -25,7 +25,7 @@ pub struct Footprint {
     objects: BTreeMap<String, (u64, u64)>,
     /// Ranges of the kernel's virtual memory: mappings, and large allocations.
     mappings: u64,
-    /// All memory in use, in KiB.
+    /// All other memory in use, in KiB.
     memory: i64,
 }
 
@@ -33,7 +33,6 @@ impl Footprint {
     /// As it is once nothing is kept that could be had back: the least of several looks.
     pub fn take() -> Result<Self> {
         fs::write("/proc/sys/vm/drop_caches", "3").context("cannot drop caches")?;
-        shrink()?;
         std::thread::sleep(SETTLING);
         let mut least = Self::look()?;
         for _ in 1..LOOKS {
@@ -53,12 +52,11 @@ impl Footprint {
     }
 
     fn look() -> Result<Self> {
-        shrink()?;
         let mappings = read("/proc/vmallocinfo")?;
         Ok(Self {
             objects: objects(&read("/proc/slabinfo")?),
             mappings: mappings.lines().filter(|line| !line.contains(GONE)).count() as u64,
-            memory: linux_memory::in_use()?,
+            memory: linux_memory::without_objects()?,
         })
     }
 
@@ -86,14 +84,6 @@ impl Footprint {
             "{memory} KiB and {mappings} mappings more; {bytes} bytes in objects, most of them {name} ({count})"
         ))
     }
-}
-
-/// Has every cache give back what it only keeps at hand.
-fn shrink() -> Result<()> {
-    for cache in fs::read_dir(CACHES).context("this kernel does not list its caches")? {
-        fs::write(cache?.path().join("shrink"), "1").context("cannot shrink a cache")?;
-    }
-    Ok(())
 }
 
 fn read(path: &str) -> Result<String> {

@@ -25,9 +25,6 @@ pub struct Arguments {
     foreign: PathBuf,
     /// A good image whose firmware answers nothing
     silent: PathBuf,
-    /// The device tree has no power domains
-    #[arg(long)]
-    without_domains: bool,
     /// A part of a line that the firmware traces
     #[arg(long, value_name = "TEXT", default_value = "waiting for the host")]
     expect: String,
@@ -104,9 +101,7 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         log.take()?;
         remove()?;
         ensure_clocks(1)?;
-        if !arguments.without_domains {
-            log.wait_for(&["power-domains: default may be switched off now"], LIMIT)?;
-        }
+        log.wait_for(&["power-domains: default may be switched off now"], LIMIT)?;
         insert(&arguments.module)?;
         Processor::find("m33")?.ensure_state("detached")?;
         attach("the host detaches")

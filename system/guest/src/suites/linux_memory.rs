@@ -15,6 +15,12 @@ pub fn in_use() -> Result<i64> {
     Ok(number("MemTotal:")? - free - caches)
 }
 
+/// The same, without the pages of caches of objects: of those some are kept empty, or almost.
+pub fn without_objects() -> Result<i64> {
+    let objects = field(&read("/proc/meminfo")?, "SUnreclaim:").context("/proc/meminfo has no SUnreclaim:")?;
+    Ok(in_use()? - objects)
+}
+
 /// What this process has in memory, in KiB.
 pub fn of_process() -> Result<i64> {
     field(&read("/proc/self/status")?, "VmRSS:").context("/proc/self/status has no VmRSS")
@@ -42,6 +48,7 @@ mod tests {
     #[test]
     fn linux_tells_both_numbers() {
         assert!(in_use().unwrap() > 0);
+        assert!(without_objects().unwrap() < in_use().unwrap());
         assert!(of_process().unwrap() > 0);
     }
 
