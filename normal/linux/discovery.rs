@@ -5,13 +5,12 @@ use kernel::device::Device;
 use kernel::prelude::*;
 use kernel::sync::atomic::{AtomicFlag, Relaxed};
 use kernel::sync::Arc;
-use rproc_abi::service::open_params;
 use rproc_abi::Uuid;
 
-use crate::ffi::{self, BusDevice, Child, TeeSession};
+use crate::ffi::{self, BusDevice, Child, TeeContext};
 use crate::forms::{described, Described};
 use crate::processor::Place;
-use crate::service::{Service, Text};
+use crate::service::{session, Service, Text};
 
 /// Whether the service has ever been on the bus.
 static APPEARED: AtomicFlag = AtomicFlag::new(false);
@@ -24,9 +23,10 @@ pub(crate) struct Found {
 impl ffi::Service for Found {
     fn appeared(device: &BusDevice<'_>) -> Result<Self> {
         APPEARED.store(true, Relaxed);
+        let context = TeeContext::open()?;
         let mut driven = KVec::new();
         for processor in described(device)? {
-            if is_driven(device, &processor)? {
+            if is_driven(device, &context, &processor)? {
                 driven.push(processor, GFP_KERNEL)?;
             }
         }
@@ -34,7 +34,7 @@ impl ffi::Service for Found {
             dev_info!(device, "the service drives no processor of the device tree\n");
             return Err(ENODEV);
         };
-        let service = Arc::new(Service::open(first.id)?, GFP_KERNEL)?;
+        let service = Service::open(context, first.id)?;
         let mut processors = KVec::new();
         for Described { node, id } in driven {
             let place = Place { service: service.clone(), id };
@@ -55,9 +55,9 @@ pub(crate) fn say_if_absent() {
 }
 
 /// Whether the service drives a processor; if not, the log says why it is left out.
-fn is_driven(device: &Device, processor: &Described) -> Result<bool> {
+fn is_driven(device: &Device, context: &Arc<TeeContext>, processor: &Described) -> Result<bool> {
     // One session at a time: upstream's service allows no second one.
-    let opened = TeeSession::open(Uuid::REMOTEPROC_TA, open_params(processor.id))?;
+    let opened = session(context, processor.id)?;
     if let Err(result) = &opened {
         dev_info!(device, "{} is left out: the service answers {}\n", &*processor.node, Text(*result));
     }

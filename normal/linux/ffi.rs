@@ -28,7 +28,7 @@ pub(crate) use region::Region;
 pub(crate) use remoteproc::{Lifecycle, Registered, Remoteproc};
 pub(crate) use sleep::{Sleeping, Sleeps};
 pub(crate) use supply::{Clock, PowerDomain};
-pub(crate) use tee::{Shared, TeeSession};
+pub(crate) use tee::{Shared, TeeContext, TeeSession};
 
 /// The node at a path of the device tree.
 pub(crate) fn node(path: &CStr) -> Option<ARef<FwNode>> {

@@ -6,25 +6,66 @@ use kernel::device::Device;
 use kernel::fmt;
 use kernel::page::PAGE_SIZE;
 use kernel::prelude::*;
+use kernel::sync::{new_mutex, Arc, Mutex};
 use rproc_abi::refusal::Reason;
 use rproc_abi::service::{buffer_size, open_params, Request, TableLocation};
 use rproc_abi::{Completion, ProcessorId, Refusal, TeeResult, Uuid};
 
-use crate::ffi::TeeSession;
+use crate::ffi::{Shared, TeeContext, TeeSession};
 
 /// The largest core dump that is asked for: all memory that a processor of these SoCs may have.
 const MOST_DUMPED: usize = 64 << 20;
 
 /// The remoteproc service.
+#[pin_data]
 pub(crate) struct Service {
-    session: TeeSession,
+    context: Arc<TeeContext>,
+    /// One of its processors, which sessions are opened for.
+    processor: ProcessorId,
+    #[pin]
+    session: Mutex<Arc<TeeSession>>,
 }
 
 impl Service {
     /// Opens it for one of its processors; it then serves all of them.
-    pub(crate) fn open(processor: ProcessorId) -> Result<Self> {
-        let session = TeeSession::open(Uuid::REMOTEPROC_TA, open_params(processor))?.map_err(errno)?;
-        Ok(Self { session })
+    pub(crate) fn open(context: Arc<TeeContext>, processor: ProcessorId) -> Result<Arc<Self>> {
+        let session = Arc::new(session(&context, processor)?.map_err(errno)?, GFP_KERNEL)?;
+        Arc::pin_init(pin_init!(Self { context, processor, session <- new_mutex!(session) }), GFP_KERNEL)
+    }
+
+    /// A command's answer. When the Trusted Application has panicked, all its sessions are lost; another one then has a new
+    /// instance of it, which is asked once more and knows of what runs what the platform service knows (docs/protocol.md).
+    fn invoke(&self, request: Request<&Shared<'_>>) -> Result<Completion> {
+        let (command, params) = request.into_params();
+        let used = self.session.lock().clone();
+        let completion = used.invoke(command, params)?;
+        if completion.result != TeeResult::TARGET_DEAD {
+            return Ok(completion);
+        }
+        match self.session_after(&used)? {
+            Some(session) => session.invoke(command, params),
+            None => Ok(completion),
+        }
+    }
+
+    /// The session after one that is lost, if there can be one.
+    fn session_after(&self, lost: &Arc<TeeSession>) -> Result<Option<Arc<TeeSession>>> {
+        let mut current = self.session.lock();
+        // Else another processor's command has come first.
+        if Arc::ptr_eq(&current, lost) {
+            match session(&self.context, self.processor)? {
+                Ok(session) => *current = Arc::new(session, GFP_KERNEL)?,
+                Err(result) => {
+                    pr_err!(
+                        "the Trusted Application has panicked, and opens no other session: {}\n",
+                        Text(result)
+                    );
+                    return Ok(None);
+                }
+            }
+            pr_warn!("the Trusted Application has panicked, and is asked again in another session\n");
+        }
+        Ok(Some(current.clone()))
     }
 
     /// Authenticates and loads a signed image.
@@ -33,9 +74,8 @@ impl Service {
             dev_err!(device, "the firmware file is empty\n");
             return Err(EINVAL);
         }
-        let image = self.session.share(image)?;
-        let (command, params) = Request::LoadFirmware { processor, image: &image }.into_params();
-        let completion = self.session.invoke(command, params)?;
+        let image = self.context.share(image)?;
+        let completion = self.invoke(Request::LoadFirmware { processor, image: &image })?;
         self.check(device, processor, "the firmware is refused", completion).map(drop)
     }
 
@@ -56,8 +96,7 @@ impl Service {
         device: &Device,
         processor: ProcessorId,
     ) -> Result<Option<TableLocation>> {
-        let (command, params) = Request::GetResourceTable { processor }.into_params();
-        let completion = self.session.invoke(command, params)?;
+        let completion = self.invoke(Request::GetResourceTable { processor })?;
         if completion.result == TeeResult::BAD_STATE && self.started_before(processor) {
             dev_info!(
                 device,
@@ -71,14 +110,12 @@ impl Service {
     /// Whether it runs already. No command tells it outright, so it is read off the states that others are refused in. Upstream's
     /// service dumps nothing and so cannot tell what is only loaded from what runs; then the answer is yes.
     pub(crate) fn is_started(&self, processor: ProcessorId) -> Result<bool> {
-        let (command, params) = Request::GetResourceTable { processor }.into_params();
-        if !self.session.invoke(command, params)?.result.is_success() {
+        if !self.invoke(Request::GetResourceTable { processor })?.result.is_success() {
             return Ok(self.started_before(processor));
         }
         let mut dump = KVec::from_elem(0u8, 1, GFP_KERNEL)?;
-        let buffer = self.session.share_mut(&mut dump)?;
-        let (command, params) = Request::GetCoredump { processor, buffer: &buffer }.into_params();
-        let answer = self.session.invoke(command, params)?.result;
+        let buffer = self.context.share_mut(&mut dump)?;
+        let answer = self.invoke(Request::GetCoredump { processor, buffer: &buffer })?.result;
         Ok(matches!(answer, TeeResult::BAD_STATE | TeeResult::NOT_IMPLEMENTED))
     }
 
@@ -108,9 +145,8 @@ impl Service {
         loop {
             let mut dump = VVec::from_elem(0u8, size, GFP_KERNEL)?;
             let completion = {
-                let buffer = self.session.share_mut(&mut dump)?;
-                let (command, params) = Request::GetCoredump { processor, buffer: &buffer }.into_params();
-                self.session.invoke(command, params)?
+                let buffer = self.context.share_mut(&mut dump)?;
+                self.invoke(Request::GetCoredump { processor, buffer: &buffer })?
             };
             let needed = buffer_size(&completion.outputs).unwrap_or(0);
             if completion.result == TeeResult::SHORT_BUFFER && needed > size && needed <= MOST_DUMPED {
@@ -123,15 +159,9 @@ impl Service {
         }
     }
 
-    fn call(
-        &self,
-        device: &Device,
-        request: Request<&crate::ffi::Shared<'_>>,
-        what: &str,
-    ) -> Result<Completion> {
+    fn call(&self, device: &Device, request: Request<&Shared<'_>>, what: &str) -> Result<Completion> {
         let processor = request.processor();
-        let (command, params) = request.into_params();
-        let completion = self.session.invoke(command, params)?;
+        let completion = self.invoke(request)?;
         self.check(device, processor, what, completion)
     }
 
@@ -160,13 +190,20 @@ impl Service {
     fn refusal(&self, processor: ProcessorId) -> Option<Refusal> {
         let mut encoded = KVec::from_elem(0u8, Refusal::ENCODED_SIZE, GFP_KERNEL).ok()?;
         {
-            let buffer = self.session.share_mut(&mut encoded).ok()?;
-            let (command, params) = Request::GetRefusal { processor, buffer: &buffer }.into_params();
-            let completion = self.session.invoke(command, params).ok()?;
+            let buffer = self.context.share_mut(&mut encoded).ok()?;
+            let completion = self.invoke(Request::GetRefusal { processor, buffer: &buffer }).ok()?;
             completion.result.is_success().then_some(())?;
         }
         Refusal::decode(&encoded)
     }
+}
+
+/// Opens a session with the service for one of its processors. The inner error is the service's answer, the outer one that there was none.
+pub(crate) fn session(
+    context: &Arc<TeeContext>,
+    processor: ProcessorId,
+) -> Result<core::result::Result<TeeSession, TeeResult>> {
+    TeeSession::open(context, Uuid::REMOTEPROC_TA, open_params(processor))
 }
 
 /// Linux's number for a result.

@@ -8,20 +8,18 @@ use core::ptr::{self, NonNull};
 use kernel::error::{from_err_ptr, to_result};
 use kernel::ffi::c_int;
 use kernel::prelude::*;
+use kernel::sync::Arc;
 use rproc_abi::{Completion, Login, Output, Param, Params, TeeResult, Uuid, Value};
 
 use super::c;
 
-/// A session with a Trusted Application.
-pub(crate) struct TeeSession {
-    context: NonNull<c::tee_context>,
-    id: Option<u32>,
-}
+/// Linux's access to OP-TEE, in which sessions are opened and memory is shared.
+pub(crate) struct TeeContext(NonNull<c::tee_context>);
 
-// SAFETY: the TEE's driver locks for itself; contexts and sessions belong to no thread.
-unsafe impl Send for TeeSession {}
-// SAFETY: as above; calls of several threads in one session wait for each other in the TEE.
-unsafe impl Sync for TeeSession {}
+// SAFETY: the TEE's driver locks for itself; a context belongs to no thread.
+unsafe impl Send for TeeContext {}
+// SAFETY: as above.
+unsafe impl Sync for TeeContext {}
 
 /// # Safety
 ///
@@ -31,50 +29,14 @@ unsafe extern "C" fn is_optee(version: *mut c::tee_ioctl_version_data, _: *const
     (unsafe { (*version).impl_id } == c::TEE_IMPL_ID_OPTEE).into()
 }
 
-impl TeeSession {
-    /// Opens one as the kernel. The inner error is the TEE's answer, the outer one that there was none.
-    pub(crate) fn open(
-        uuid: Uuid,
-        params: Params<&Shared<'_>>,
-    ) -> Result<core::result::Result<Self, TeeResult>> {
+impl TeeContext {
+    /// Opens one.
+    pub(crate) fn open() -> Result<Arc<Self>> {
         // SAFETY: `is_optee` is as the function wants it, and needs no data; nothing is wanted of the version.
         let context = from_err_ptr(unsafe {
             c::tee_client_open_context(ptr::null_mut(), Some(is_optee), ptr::null(), ptr::null_mut())
         })?;
-        let context = NonNull::new(context).ok_or(ENODEV)?;
-        // Closes the context on every way out.
-        let mut this = Self { context, id: None };
-        let mut params = params.map(raw_param);
-        let mut call = c::tee_ioctl_open_session_arg {
-            uuid: uuid.octets(),
-            clnt_login: Login::ReeKernel.code(),
-            num_params: params.len() as u32,
-            ..Default::default()
-        };
-        // SAFETY: the context is open, and there are as many parameters as the call says.
-        to_result(unsafe { c::tee_client_open_session(context.as_ptr(), &mut call, params.as_mut_ptr()) })?;
-        if call.ret != TeeResult::SUCCESS.0 {
-            return Ok(Err(TeeResult(call.ret)));
-        }
-        this.id = Some(call.session);
-        Ok(Ok(this))
-    }
-
-    /// Invokes a command and waits for its end.
-    pub(crate) fn invoke(&self, command: u32, params: Params<&Shared<'_>>) -> Result<Completion> {
-        let mut params = params.map(raw_param);
-        let mut call = c::tee_ioctl_invoke_arg {
-            func: command,
-            session: self.id.ok_or(EBADF)?,
-            num_params: params.len() as u32,
-            ..Default::default()
-        };
-        // SAFETY: the context and the session are open, and there are as many parameters as the call says, whose memory is
-        // borrowed until after the call.
-        to_result(unsafe {
-            c::tee_client_invoke_func(self.context.as_ptr(), &mut call, params.as_mut_ptr())
-        })?;
-        Ok(Completion { result: TeeResult(call.ret), outputs: params.map(|param| output(&param)) })
+        Ok(Arc::new(Self(NonNull::new(context).ok_or(ENODEV)?), GFP_KERNEL)?)
     }
 
     /// Shares memory that the TEE only reads, without a copy.
@@ -88,21 +50,69 @@ impl TeeSession {
     }
 
     fn register(&self, start: *mut c_void, size: usize) -> Result<Shared<'_>> {
-        let context = self.context.as_ptr();
         // SAFETY: the context is open, and the caller's borrow keeps the memory until `Shared` is dropped.
-        let memory = from_err_ptr(unsafe { c::tee_shm_register_kernel_buf(context, start, size) })?;
+        let memory = from_err_ptr(unsafe { c::tee_shm_register_kernel_buf(self.0.as_ptr(), start, size) })?;
         Ok(Shared { memory: NonNull::new(memory).ok_or(ENOMEM)?, size, _borrows: PhantomData })
+    }
+}
+
+impl Drop for TeeContext {
+    fn drop(&mut self) {
+        // SAFETY: opened in `open`, and every session in it is closed, for each holds a reference.
+        unsafe { c::tee_client_close_context(self.0.as_ptr()) };
+    }
+}
+
+/// A session with a Trusted Application; calls of several threads in it wait for each other in the TEE.
+pub(crate) struct TeeSession {
+    context: Arc<TeeContext>,
+    id: u32,
+}
+
+impl TeeSession {
+    /// Opens one as the kernel. The inner error is the TEE's answer, the outer one that there was none.
+    pub(crate) fn open(
+        context: &Arc<TeeContext>,
+        uuid: Uuid,
+        params: Params<&Shared<'_>>,
+    ) -> Result<core::result::Result<Self, TeeResult>> {
+        let mut params = params.map(raw_param);
+        let mut call = c::tee_ioctl_open_session_arg {
+            uuid: uuid.octets(),
+            clnt_login: Login::ReeKernel.code(),
+            num_params: params.len() as u32,
+            ..Default::default()
+        };
+        // SAFETY: the context is open, and there are as many parameters as the call says.
+        to_result(unsafe { c::tee_client_open_session(context.0.as_ptr(), &mut call, params.as_mut_ptr()) })?;
+        if call.ret != TeeResult::SUCCESS.0 {
+            return Ok(Err(TeeResult(call.ret)));
+        }
+        Ok(Ok(Self { context: context.clone(), id: call.session }))
+    }
+
+    /// Invokes a command and waits for its end.
+    pub(crate) fn invoke(&self, command: u32, params: Params<&Shared<'_>>) -> Result<Completion> {
+        let mut params = params.map(raw_param);
+        let mut call = c::tee_ioctl_invoke_arg {
+            func: command,
+            session: self.id,
+            num_params: params.len() as u32,
+            ..Default::default()
+        };
+        // SAFETY: the context and the session are open, and there are as many parameters as the call says, whose memory is
+        // borrowed until after the call.
+        to_result(unsafe {
+            c::tee_client_invoke_func(self.context.0.as_ptr(), &mut call, params.as_mut_ptr())
+        })?;
+        Ok(Completion { result: TeeResult(call.ret), outputs: params.map(|param| output(&param)) })
     }
 }
 
 impl Drop for TeeSession {
     fn drop(&mut self) {
-        if let Some(id) = self.id {
-            // SAFETY: the session was opened in this context. That the TEE may have lost it already changes nothing.
-            unsafe { c::tee_client_close_session(self.context.as_ptr(), id) };
-        }
-        // SAFETY: the context was opened in `open`.
-        unsafe { c::tee_client_close_context(self.context.as_ptr()) };
+        // SAFETY: the session was opened in this context. That the TEE may have lost it already changes nothing.
+        unsafe { c::tee_client_close_session(self.context.0.as_ptr(), self.id) };
     }
 }
 
@@ -115,7 +125,7 @@ pub(crate) struct Shared<'a> {
 
 impl Drop for Shared<'_> {
     fn drop(&mut self) {
-        // SAFETY: registered by `TeeSession::register`, freed only here.
+        // SAFETY: registered by `TeeContext::register`, freed only here.
         unsafe { c::tee_shm_free(self.memory.as_ptr()) };
     }
 }

@@ -17,8 +17,12 @@ pub const EXTENSIONS: CoreSettings = CoreSettings { name: "extensions", crypto_e
 
 pub(super) const EARLY: TaSettings =
     TaSettings { name: "early", enumeration: "always", policy: "strict", features: "" };
-const SUPPLICANT: TaSettings =
-    TaSettings { name: "supplicant", enumeration: "supplicant", policy: "strict", features: "" };
+const SUPPLICANT: TaSettings = TaSettings {
+    name: "supplicant",
+    enumeration: "supplicant",
+    policy: "strict",
+    features: "fault-injection",
+};
 const FILE: TaSettings = TaSettings {
     name: "file",
     enumeration: "never",
@@ -42,7 +46,10 @@ const RPMSG_SUITES: &str = "rproc-guest run rpmsg --by messages /images/firmware
 /// The drivers go while firmware talks, and come again.
 const UNLOAD_SUITE: &str =
     "rproc-guest run unload /modules/rproc_tee.ko /modules/rproc_ipcc.ko /images/firmware/echo.img";
-/// Everything that a node may have but power domains, where the driver of the mailboxes is there.
+/// A node's power domains, where the driver of the mailboxes is there.
+const DOMAINS_SUITE: &str =
+    "domains /modules/rproc_tee.ko /images/firmware/echo.img /images/firmware/foreign.img";
+/// Everything else that a node may have, where that driver is there.
 const LIFE_SUITE: &str = "life /modules/rproc_tee.ko /images/firmware/echo.img /images/firmware/foreign.img /images/firmware/hang.img";
 /// The CPU that waits until Linux has made the power domains.
 const SECOND_CPU: &str = "echo 1 > /sys/devices/system/cpu/cpu1/online\n";
@@ -310,8 +317,7 @@ impl Plan<'_> {
 
     /// The same node's power domains. Not in the boot before: for some time after it has slept, Linux does not look at firmware files anew.
     fn domains(&self) -> Result<Planned> {
-        let arguments = format!("/modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img");
-        self.with_all("domains", &["domains"], &format!("domains {arguments}"))
+        self.with_all("domains", &["domains"], DOMAINS_SUITE)
     }
 
     /// A boot with everything that a node may have.
@@ -405,12 +411,13 @@ impl Plan<'_> {
         let all = insert(&["rpmsg_core.ko"]) + &insert(&RPMSG) + &insert(&[DRIVER, MAILBOX]);
         let driver = driver_suite(&format!("/modules/{DRIVER}"));
         let script = format!(
-            "echo 1 > /proc/sys/kernel/panic_on_oops\n{all}\
+            "echo 1 > /proc/sys/kernel/panic_on_oops\n{SECOND_CPU}{all}\
              {RPMSG_SUITES}\n\
              {UNLOAD_SUITE}\n\
              rmmod {}\n{gone}\
              {driver}\n\
-             rproc-guest run {LIFE_SUITE} --without-domains\n\
+             rproc-guest run {LIFE_SUITE}\n\
+             rproc-guest run {DOMAINS_SUITE}\n\
              rmmod {}\n\
              rproc-guest run lockdep",
             module_name(DRIVER),
@@ -427,12 +434,13 @@ impl Plan<'_> {
                 ..extra
             },
             suites: &[
-                "rpmsg", "recovery", "terminal", "two", "watchdog", "unload", "driver", "life", "lockdep",
+                "rpmsg", "recovery", "terminal", "two", "watchdog", "unload", "driver", "life", "domains",
+                "lockdep",
             ],
             limit: minutes(15),
             board: true,
             messages: true,
-            tree: Tree { mailboxes: true, ..Tree::new(&V20) },
+            tree: Tree { mailboxes: true, domains: true, ..Tree::new(&V20) },
             starts: 20,
         })
     }
@@ -454,7 +462,8 @@ impl Plan<'_> {
             "rproc-guest run absent /modules/{DRIVER}\n\
              rproc-guest run bus --listed supplicant --not-on-bus\n\
              {SUPPLICANT_START}rproc-guest run bus --listed supplicant\n\
-             rproc-guest run form /images/firmware/echo.img{left_out}"
+             rproc-guest run form /images/firmware/echo.img{left_out}\n\
+             rproc-guest run outlive /modules/{DRIVER} /images/firmware/echo.img /images/firmware/foreign.img"
         );
         let mut extra = self.extra(&[("firmware", &self.images.firmware)], None, &script)?;
         extra.files.push(self.driver_file()?);
@@ -462,12 +471,12 @@ impl Plan<'_> {
             name: "supplicant",
             flash,
             extra,
-            suites: &["absent", "bus", "bus", "form"],
-            limit: minutes(3),
+            suites: &["absent", "bus", "bus", "form", "outlive"],
+            limit: minutes(5),
             board: true,
             messages: true,
             tree: Tree { more: ODD_LINKS, ..Tree::new(&V21) },
-            starts: 2,
+            starts: 7,
         })
     }
 

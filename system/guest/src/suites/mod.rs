@@ -19,6 +19,7 @@ mod lives;
 mod lockdep;
 mod logins;
 mod modprobe;
+mod outlive;
 mod panic;
 mod performance;
 mod recovery;
@@ -89,6 +90,8 @@ pub enum Suite {
     },
     /// Linux's remoteproc driver, from insertion to removal
     Driver(driver::Arguments),
+    /// Linux's driver when the Trusted Application panics, as the test build does on command
+    Outlive(outlive::Arguments),
     /// Linux's driver where the TEE has no service, or none yet
     Absent(form::AbsentArguments),
     /// What Linux's driver finds in the device tree, as the service comes and goes
@@ -155,6 +158,7 @@ impl Suite {
             Self::Interrupt { .. } => "interrupt",
             Self::Driver(_) => "driver",
             Self::Absent(_) => "absent",
+            Self::Outlive(_) => "outlive",
             Self::Form(_) => "form",
             Self::Commands(_) => "commands",
             Self::Life(_) => "life",
@@ -190,6 +194,7 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Interrupt { image } => interrupt::run(image, target, &mut report),
         Suite::Driver(arguments) => driver::run(arguments, &mut report),
         Suite::Absent(arguments) => form::run_absent(arguments, &mut report),
+        Suite::Outlive(arguments) => outlive::run(arguments, target, &mut report),
         Suite::Form(arguments) => form::run(arguments, &mut report),
         Suite::Commands(arguments) => commands::run(arguments, &mut report),
         Suite::Domains(arguments) => domains::run(arguments, &mut report),

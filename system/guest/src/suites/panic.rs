@@ -14,6 +14,17 @@ use crate::service::{Target, expect, result};
 /// On which a Trusted Application that was built for this test panics.
 const PANIC: u32 = 0xffff_ff00;
 
+/// Has it panic, as whoever may open the service can with the build for this test.
+pub fn panic(target: &Target) -> Result<()> {
+    let tee = target.tee()?;
+    let session = tee.open_session(Uuid::REMOTEPROC_TA, target.login(), open_params(target.core()))?;
+    let outcome = tee.invoke(session, PANIC, [Param::None; 4]);
+    tee.close_session(session);
+    let error = outcome.err().context("the call succeeded")?;
+    ensure!(error.result == TeeResult::TARGET_DEAD, "{error}");
+    Ok(())
+}
+
 /// Runs the suite.
 pub fn run(image: &Path, target: &Target, report: &mut Report) -> Result<()> {
     let firmware = Firmware::read(image)?;
