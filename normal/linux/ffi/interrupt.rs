@@ -99,9 +99,14 @@ impl Watchdog {
 
     /// From now on it may not; may sleep.
     pub(super) fn disarm(&self) {
-        if self.state.on.xchg(0, Full) == 1 {
-            // SAFETY: it is on, from `arm`.
-            unsafe { bindings::disable_irq(self.number) };
+        // SAFETY: it was requested, and if it is on, that was `arm`.
+        unsafe {
+            if self.state.on.xchg(0, Full) == 1 {
+                bindings::disable_irq(self.number);
+            } else {
+                // The handler may be about to switch it off.
+                bindings::synchronize_irq(self.number);
+            }
         }
     }
 }

@@ -497,15 +497,19 @@ unsafe extern "C" fn detach<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
 unsafe extern "C" fn stop<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
-    remoteproc.common().watchdog.as_ref().inspect(|watchdog| watchdog.disarm());
+    let watchdog = remoteproc.common().watchdog.as_ref();
+    watchdog.inspect(|watchdog| watchdog.disarm());
     // SAFETY: the lock is held.
-    if unsafe { (*raw).state } == c::rproc_state_RPROC_CRASHED {
+    let crashed = unsafe { (*raw).state } == c::rproc_state_RPROC_CRASHED;
+    if crashed {
         remoteproc.common().settle.ask();
     }
     let stopped = lifecycle.stop(&remoteproc).or_else(|error| {
         // SAFETY: as above. While the processor is taken away, the core would keep everything of it after an error, with nobody left to
         // give it back.
         if !unsafe { (*raw).deleting } {
+            // It runs on.
+            watchdog.filter(|_| !crashed).inspect(|watchdog| watchdog.arm());
             return Err(error);
         }
         dev_err!(
