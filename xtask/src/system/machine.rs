@@ -16,6 +16,8 @@ const INITRD: u64 = 0x5000_0000;
 /// How long Linux waits, in seconds, before it takes a processor for lost or RCU for stalled: its own ten and twenty-one are for a chip,
 /// not for one that is emulated on a busy host, nor for a wipe that takes QEMU as long (see the boot `pin`).
 const PATIENCE: &str = "watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=300";
+/// How much of Linux's log is kept: the whole of each boot's.
+const LOG: &str = "log_buf_len=4M";
 
 /// One boot.
 pub struct Boot<'a> {
@@ -94,7 +96,7 @@ impl Boot<'_> {
         command.args(machine_options(self.messages, "")).args(["-no-reboot", "-monitor", "none"]);
         command.arg("-bios").arg(self.flash).arg("-dtb").arg(self.tree).arg("-kernel").arg(self.kernel);
         command.arg("-append").arg(format!(
-            "console=ttyAMA0,115200 rdinit=/init initrd={INITRD:#x},{size} quiet loglevel=4 panic=-1 {PATIENCE} {}",
+            "console=ttyAMA0,115200 rdinit=/init initrd={INITRD:#x},{size} quiet loglevel=4 panic=-1 {PATIENCE} {LOG} {}",
             self.arguments
         ));
         for (file, address) in [(self.kernel, KERNEL), (self.initrd, INITRD)] {

@@ -222,7 +222,7 @@ impl Runner<'_> {
             .with_boot(planned, |boot| boot.run())
             .with_context(|| format!("the boot `{}`", planned.name))?;
         let before = report.tests.len();
-        report.add(planned.name, &outcome.console, planned.suites);
+        report.add(planned.name, &outcome.console, &[planned.suites, &[rootfs::LAST_SUITE]].concat());
         let logs = self.cache.place("boots").join(planned.name);
         checks::add(planned, &logs, report);
         let failed = report.tests.iter().skip(before).filter(|test| test.failure.is_some()).count();

@@ -192,11 +192,15 @@ fn depends(module: &[u8]) -> Vec<String> {
     names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
+/// With which each boot's script ends.
+pub const LAST_SUITE: &str = "reports";
+
 fn init_script(load: &str, extra: &Extra) -> String {
     let end = if extra.shell {
         "echo 'rproc is on the path; poweroff -f ends this machine.'\nexec /bin/sh </dev/console >/dev/console 2>&1\n"
+            .to_owned()
     } else {
-        "poweroff -f\n"
+        format!("rproc-guest run {LAST_SUITE}\necho rproc-boot: done\npoweroff -f\n")
     };
     format!(
         "#!/bin/sh\n\
@@ -210,7 +214,6 @@ fn init_script(load: &str, extra: &Extra) -> String {
          {load}\
          echo \"rproc-value: bus $(cut -d' ' -f1 /proc/uptime) s\"\n\
          {script}\n\
-         echo rproc-boot: done\n\
          {end}",
         script = extra.script,
     )

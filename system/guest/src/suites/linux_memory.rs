@@ -17,7 +17,8 @@ pub fn in_use() -> Result<i64> {
 
 /// The same, without the pages of caches of objects: of those some are kept empty, or almost.
 pub fn without_objects() -> Result<i64> {
-    let objects = field(&read("/proc/meminfo")?, "SUnreclaim:").context("/proc/meminfo has no SUnreclaim:")?;
+    let objects =
+        field(&read("/proc/meminfo")?, "SUnreclaim:").context("/proc/meminfo has no SUnreclaim:")?;
     Ok(in_use()? - objects)
 }
 

@@ -24,6 +24,7 @@ mod panic;
 mod performance;
 mod recovery;
 mod refusals;
+mod reports;
 mod rpmsg;
 mod states;
 mod statistics;
@@ -138,6 +139,8 @@ pub enum Suite {
     },
     /// What a kernel with lockdep and kmemleak has seen since it was booted
     Lockdep,
+    /// What any kernel has reported of itself since it was booted
+    Reports,
     /// Images of several signers: NAME.img with NAME.expect
     Interop(interop::Arguments),
 }
@@ -173,6 +176,7 @@ impl Suite {
             Self::Lives { .. } => "lives",
             Self::Two { .. } => "two",
             Self::Lockdep => "lockdep",
+            Self::Reports => "reports",
             Self::Interop(_) => "interop",
         }
     }
@@ -209,6 +213,10 @@ pub fn run(suite: &Suite, target: &Target) -> bool {
         Suite::Lives { image, count } => lives::run(image, *count, target, &mut report),
         Suite::Two { echo, starve } => two::run(echo, starve, &mut report),
         Suite::Lockdep => lockdep::run(&mut report),
+        Suite::Reports => {
+            report.test("none", reports::ensure_none);
+            Ok(())
+        }
         Suite::Interop(arguments) => interop::run(arguments, target, &mut report),
     };
     // What stands in the way of a whole suite is a failed test too.
