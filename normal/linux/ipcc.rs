@@ -319,6 +319,8 @@ impl pci::Driver for Driver {
             let request = IrqRequest::from(vectors.index(number)?);
             interrupts.push(Interrupt::request(&request, c"rproc_ipcc", served)?, GFP_KERNEL)?;
         }
+        // What came before there was anybody to be told sends no message any more.
+        while board.look_at_mailboxes() | board.look_at_watchdogs() {}
         let how = if by_message { "messages" } else { "its pin" };
         dev_info!(
             device,

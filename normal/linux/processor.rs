@@ -68,7 +68,6 @@ impl platform::Driver for Driven {
         let remoteproc = Registered::new(device, &name, firmware.as_deref(), runs, processor)?;
         if runs {
             dev_info!(device, "{} runs already\n", &*name);
-            remoteproc.lifecycle().supply.claim(device)?;
         }
         tell_missing(device, node)?;
         Ok(Self { remoteproc, device: device.into() })
@@ -206,6 +205,10 @@ fn copy(image: &[u8]) -> Result<VVec<u8>> {
 }
 
 impl Lifecycle for Processor {
+    fn runs_already(&self, parent: &Device) -> Result {
+        self.supply.claim(parent)
+    }
+
     fn prepare(&self, remoteproc: &Remoteproc<'_>) -> Result {
         self.supply.claim(remoteproc)?;
         self.add_regions(remoteproc).inspect_err(|_| {

@@ -74,7 +74,15 @@ impl Service {
             dev_err!(device, "the firmware file is empty\n");
             return Err(EINVAL);
         }
-        let image = self.context.share(image)?;
+        let size = image.len();
+        let image = self.context.share(image).inspect_err(|error| {
+            dev_err!(
+                device,
+                "the firmware file, {} bytes, cannot be shared with the TEE: {:?}\n",
+                size,
+                error
+            );
+        })?;
         let completion = self.invoke(Request::LoadFirmware { processor, image: &image })?;
         self.check(device, processor, "the firmware is refused", completion).map(drop)
     }
@@ -110,7 +118,12 @@ impl Service {
     /// Whether it runs already. No command tells it outright, so it is read off the states that others are refused in. Upstream's
     /// service dumps nothing and so cannot tell what is only loaded from what runs; then the answer is yes.
     pub(crate) fn is_started(&self, processor: ProcessorId) -> Result<bool> {
-        if !self.invoke(Request::GetResourceTable { processor })?.result.is_success() {
+        let result = self.invoke(Request::GetResourceTable { processor })?.result;
+        if matches!(result, TeeResult::TARGET_DEAD | TeeResult::OUT_OF_MEMORY | TeeResult::BUSY) {
+            // It says nothing of the processor.
+            return Err(errno(result));
+        }
+        if !result.is_success() {
             return Ok(self.started_before(processor));
         }
         let mut dump = KVec::from_elem(0u8, 1, GFP_KERNEL)?;
@@ -198,12 +211,17 @@ impl Service {
     }
 }
 
-/// Opens a session with the service for one of its processors. The inner error is the service's answer, the outer one that there was none.
+/// Opens a session with the service for one of its processors; once more where that meets the end of an instance of the Trusted
+/// Application that has panicked. The inner error is the service's answer, the outer one that there was none.
 pub(crate) fn session(
     context: &Arc<TeeContext>,
     processor: ProcessorId,
 ) -> Result<core::result::Result<TeeSession, TeeResult>> {
-    TeeSession::open(context, Uuid::REMOTEPROC_TA, open_params(processor))
+    let open = || TeeSession::open(context, Uuid::REMOTEPROC_TA, open_params(processor));
+    match open()? {
+        Err(TeeResult::TARGET_DEAD) => open(),
+        answer => Ok(answer),
+    }
 }
 
 /// Linux's number for a result.

@@ -1,4 +1,4 @@
-//! What is done for a processor where its lock may be waited for: a work item.
+//! What is done for a processor where its lock may be waited for, and no signal ends that: a work item.
 // SPDX-License-Identifier: GPL-2.0
 
 use core::ptr::NonNull;
@@ -12,7 +12,7 @@ use kernel::workqueue::{self, Work, WorkItem};
 
 use super::c;
 
-/// What a work item calls, with the lock of the core held.
+/// What a work item calls.
 pub(super) type Task = unsafe fn(*mut c::rproc, c_int);
 
 /// Work for a processor, done as often as it was asked for since it was last done, at least once.
@@ -21,6 +21,8 @@ pub(super) struct Later {
     remoteproc: NonNull<c::rproc>,
     task: Task,
     argument: c_int,
+    /// Whether the lock of the core is held for it.
+    locked: bool,
     #[pin]
     work: Work<Self>,
 }
@@ -35,6 +37,8 @@ impl_has_work! {
 }
 
 impl Later {
+    /// For a task that is called with the lock of the core held.
+    ///
     /// # Safety
     ///
     /// The processor must be there until [`Self::cancel`], and the task fit for being called with it and `argument`.
@@ -43,8 +47,22 @@ impl Later {
         task: Task,
         argument: c_int,
     ) -> Result<Arc<Self>> {
-        let this = pin_init!(Self { remoteproc, task, argument, work <- kernel::new_work!("rproc-tee") });
-        Arc::pin_init(this, GFP_KERNEL)
+        let work = kernel::new_work!("rproc-tee");
+        Arc::pin_init(pin_init!(Self { remoteproc, task, argument, locked: true, work <- work }), GFP_KERNEL)
+    }
+
+    /// For a task that takes that lock itself.
+    ///
+    /// # Safety
+    ///
+    /// As of [`Self::new`].
+    pub(super) unsafe fn without_lock(remoteproc: NonNull<c::rproc>, task: Task) -> Result<Arc<Self>> {
+        // Of a class of its own for lockdep: it waits for what the others do.
+        let work = kernel::new_work!("rproc-tee alone");
+        Arc::pin_init(
+            pin_init!(Self { remoteproc, task, argument: 0, locked: false, work <- work }),
+            GFP_KERNEL,
+        )
     }
 
     /// Asks for it.
@@ -62,14 +80,25 @@ impl Later {
         }
     }
 
-    /// Does it now, with the lock held.
+    /// Asks for it and waits until it is done, whatever signals come.
+    pub(super) fn done(self: &Arc<Self>) {
+        self.ask();
+        // SAFETY: the work is initialised.
+        unsafe { bindings::flush_work(Work::raw_get(&self.work)) };
+    }
+
+    /// Does it now.
     pub(super) fn now(&self) {
         let raw = self.remoteproc.as_ptr();
-        // SAFETY: by the condition of `new`.
+        // SAFETY: by the condition of `new` and `without_lock`.
         unsafe {
-            bindings::mutex_lock(&raw mut (*raw).lock);
+            if self.locked {
+                bindings::mutex_lock(&raw mut (*raw).lock);
+            }
             (self.task)(raw, self.argument);
-            bindings::mutex_unlock(&raw mut (*raw).lock);
+            if self.locked {
+                bindings::mutex_unlock(&raw mut (*raw).lock);
+            }
         }
     }
 }

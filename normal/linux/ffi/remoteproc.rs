@@ -21,6 +21,8 @@ use super::{c, Mapping, Region};
 
 /// What Linux's remoteproc core asks of a processor; the core holds its lock in each call.
 pub(crate) trait Lifecycle: Send + Sync + 'static {
+    /// It runs already, and is not known to the core yet.
+    fn runs_already(&self, parent: &Device) -> Result;
     /// Before anything else of a boot: what memory is the processor's.
     fn prepare(&self, remoteproc: &Remoteproc<'_>) -> Result;
     /// The last of a shutdown or a detachment, and of a boot or an attachment that failed after `prepare`.
@@ -178,10 +180,14 @@ unsafe extern "C" fn map_region(_: *mut c::rproc, entry: *mut c::rproc_mem_entry
 
 /// # Safety
 ///
-/// Only for the core to call, as `release` of a carveout that [`map_region`] has mapped.
+/// Only for the core to call, as `release` of a carveout that [`map_region`] has mapped, or not yet.
 unsafe extern "C" fn unmap_region(_: *mut c::rproc, entry: *mut c::rproc_mem_entry) -> c_int {
-    // SAFETY: the core passes an entry that `map_region` has mapped.
-    unsafe { c::memunmap((*entry).va) };
+    // SAFETY: the core passes an entry of ours, whose memory, if any, `map_region` has mapped.
+    unsafe {
+        if !(*entry).va.is_null() {
+            c::memunmap((*entry).va);
+        }
+    }
     0
 }
 
@@ -191,6 +197,7 @@ struct Common {
     watchdog: Option<Watchdog>,
     /// Asked for when a recovery has begun, so it is done when that is over.
     settle: Arc<Later>,
+    deletion: Arc<Later>,
 }
 
 /// What the core's callbacks find: the common part first, where [`Remoteproc`] looks for it whatever the lifecycle's type is.
@@ -252,6 +259,7 @@ impl<T: Lifecycle> Registered<T> {
         runs: bool,
         lifecycle: impl PinInit<T, Error>,
     ) -> Result<Self> {
+        let device: &Device = parent;
         let parent: *mut bindings::device = ptr::from_ref(parent).cast_mut().cast();
         let firmware = firmware.map_or(ptr::null(), |firmware| firmware.as_char_ptr());
         // SAFETY: the device is bound; names and operations are copied.
@@ -263,7 +271,9 @@ impl<T: Lifecycle> Registered<T> {
         let watchdog = unsafe { Watchdog::request(raw.0)? };
         // SAFETY: cancelled by `drop` while the processor is there; `settle` wants just the lock.
         let settle = unsafe { Later::new(raw.0, settle, 0)? };
-        let common = Common { mailboxes, watchdog, settle };
+        // SAFETY: waited for by `drop` while the processor is there, and never asked for where it is not registered.
+        let deletion = unsafe { Later::without_lock(raw.0, delete)? };
+        let common = Common { mailboxes, watchdog, settle, deletion };
         let sides = KBox::pin_init(try_pin_init!(Sides { common, lifecycle <- lifecycle }), GFP_KERNEL)?;
         // SAFETY: nobody else knows the processor yet, and the sides outlive its registration.
         unsafe {
@@ -272,6 +282,9 @@ impl<T: Lifecycle> Registered<T> {
                 (*raw.0.as_ptr()).state = c::rproc_state_RPROC_DETACHED;
             }
             (*raw.0.as_ptr()).priv_ = ptr::from_ref(&*sides).cast_mut().cast();
+        }
+        if runs {
+            sides.lifecycle.runs_already(device)?;
         }
         // SAFETY: allocated above.
         to_result(unsafe { c::rproc_add(raw.0.as_ptr()) })?;
@@ -312,6 +325,17 @@ unsafe fn settle(raw: *mut c::rproc, _: c_int) {
     dev_err!(remoteproc, "the recovery failed; it is off and may be started again\n");
 }
 
+/// Shuts the processor down and takes it away. In a work item, for a signal to whoever removes the driver would have the core leave
+/// the processor running, and say nothing.
+///
+/// # Safety
+///
+/// The processor is registered, and its sides are still there.
+unsafe fn delete(raw: *mut c::rproc, _: c_int) {
+    // SAFETY: it was added in `Registered::new`.
+    unsafe { c::rproc_del(raw) };
+}
+
 /// The firmware that runs has taken a request to shut down that was for another, long after its start: it is gone.
 ///
 /// # Safety
@@ -340,8 +364,7 @@ impl<T: Lifecycle> Drop for Registered<T> {
             bindings::flush_work(&raw mut (*raw).crash_handler);
         }
         self.sides.common.settle.now();
-        // SAFETY: added in `new`; this shuts the processor down while its sides are still there.
-        unsafe { c::rproc_del(raw) };
+        self.sides.common.deletion.done();
         self.sides.common.settle.cancel();
     }
 }
@@ -375,7 +398,13 @@ unsafe extern "C" fn prepare<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the lock is held. The core frees its copy of the table at a detachment without forgetting it, and would free it again
     // if the next attachment failed.
     unsafe { (*raw).clean_table = ptr::null_mut() };
-    from_result(|| lifecycle.prepare(&remoteproc).map(|()| 0))
+    from_result(|| {
+        lifecycle.prepare(&remoteproc).inspect_err(|_| {
+            // SAFETY: as above. The core would keep the carveouts that it has been given so far.
+            unsafe { c::rproc_resource_cleanup(raw) };
+        })?;
+        Ok(0)
+    })
 }
 
 /// # Safety
@@ -385,8 +414,12 @@ unsafe extern "C" fn unprepare<T: Lifecycle>(raw: *mut c::rproc) -> c_int {
     // SAFETY: the core calls this.
     let (lifecycle, remoteproc) = unsafe { sides::<T>(raw) };
     // SAFETY: the lock is held. After an attachment that failed the core keeps the pointer to the table, whose mapping ends here, and
-    // debugfs looks there without the lock. After a boot it forgets that itself.
-    unsafe { (*raw).table_ptr = ptr::null_mut() };
+    // debugfs looks there without the lock. After a boot it forgets that itself. After a boot that failed in `parse` it keeps the
+    // carveouts; else it has none any more.
+    unsafe {
+        (*raw).table_ptr = ptr::null_mut();
+        c::rproc_resource_cleanup(raw);
+    }
     from_result(|| lifecycle.unprepare(&remoteproc).map(|()| 0))
 }
 

@@ -231,8 +231,9 @@ impl Boot<'_> {
         fs::create_dir_all(self.logs)?;
         let board = self.start_board()?;
         let mut command = self.command(board.as_ref().map(|(_, socket)| socket.as_path()))?;
+        // Ctrl-C is the guest's.
         command
-            .args(["-serial", "stdio", "-serial"])
+            .args(["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console", "-serial"])
             .arg(format!("file:{}", self.logs.join("secure.log").display()));
         say!("the secure world's console is {}", self.logs.join("secure.log").display())?;
         let status = command.status().context("QEMU cannot be run")?;

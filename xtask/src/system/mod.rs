@@ -104,6 +104,7 @@ impl Options {
 /// Where everything is kept: `target/system`, or what `RPROC_SYSTEM_CACHE` names.
 fn cache_folder() -> PathBuf {
     std::env::var_os("RPROC_SYSTEM_CACHE")
+        .filter(|folder| !folder.is_empty())
         .map_or_else(|| repository().join("target/system"), |folder| repository().join(folder))
 }
 

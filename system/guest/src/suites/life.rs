@@ -2,12 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
 
-use super::driver::{DEBUG, FIRMWARE, LIMIT, OLD_REQUEST, Processor, UNANSWERED, insert, offer, remove};
+use super::driver::{
+    DEBUG, FIRMWARE, LIMIT, OLD_REQUEST, Processor, UNANSWERED, insert, offer, processors, remove,
+};
 use crate::firmware::Firmware;
 use crate::kernel_log::KernelLog;
 use crate::memory;
@@ -70,6 +74,7 @@ const SLEEP_SECONDS: u32 = 2;
 /// Runs the suite.
 pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Result<()> {
     let firmware = Firmware::read(&arguments.image)?;
+    let silent = Firmware::read(&arguments.silent)?;
     offer(&arguments.image, "good.img")?;
     offer(&arguments.foreign, "foreign.img")?;
     offer(&arguments.silent, "silent.img")?;
@@ -270,6 +275,23 @@ pub fn run(arguments: &Arguments, target: &Target, report: &mut Report) -> Resul
         stop(&m33)?;
         Ok(shown)
     });
+    report.test("goes-though-it-is-told-to-end", || {
+        let clock = Path::new(CLOCK_DEBUG).join(CLOCKS[0].0).join("clk_enable_count");
+        let on = read(&clock)?;
+        let ended = remove_under_a_signal()?;
+        let left = processors()?;
+        ensure!(left.is_empty(), "{left:?} are still there");
+        let bytes = silent.ensure_wiped()?;
+        ensure!(read(&clock)? == on, "a clock is on {} times, and was {on} times before", read(&clock)?);
+        // What is asked of the silent is left to the next firmware.
+        let service = target.fresh()?;
+        service.load(target.core(), &fs::read(&arguments.image)?)?;
+        service.start(target.core())?;
+        std::thread::sleep(SHUTDOWN_LIMIT);
+        target.reset(&service)?;
+        insert(&arguments.module)?;
+        Ok(format!("rmmod: {ended}; no processor, and {bytes} bytes are zero"))
+    });
     report.test("no-warning-at-the-end", || {
         remove()?;
         log.ensure_quiet(&MEANT)
@@ -282,6 +304,22 @@ fn ensure_answered(log: &mut KernelLog) -> Result<()> {
     let unanswered = log.take()?.into_iter().find(|it| it.text.contains("does not answer"));
     ensure!(unanswered.is_none(), "it did not answer: {:?}", unanswered.map(|it| it.text));
     Ok(())
+}
+
+/// Removes the driver by a program that is told to end while the core's lock is held: by a start, which waits for whether firmware takes
+/// the request that others left. Gives how the program ended.
+fn remove_under_a_signal() -> Result<ExitStatus> {
+    let m33 = m33_again()?;
+    m33.boot("silent.img")?;
+    stop(&m33)?;
+    let starter = std::thread::spawn(move || m33.boot("silent.img"));
+    std::thread::sleep(SHUTDOWN_LIMIT / 4);
+    let mut rmmod = Command::new("rmmod").arg("rproc_tee").spawn().context("cannot run rmmod")?;
+    std::thread::sleep(SHUTDOWN_LIMIT / 4);
+    kill_process(Pid::from_child(&rmmod), Signal::TERM)?;
+    let ended = rmmod.wait()?;
+    starter.join().ok().context("the one that starts panicked")??;
+    Ok(ended)
 }
 
 fn m33_again() -> Result<Processor> {
