@@ -2,10 +2,12 @@
 
 use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tempfile::NamedTempFile;
 
 use crate::failure::Failure;
@@ -23,6 +25,14 @@ pub fn written(done: std::io::Result<()>) -> anyhow::Result<bool> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         done => done.map(|()| true).context("cannot write to the standard output"),
     }
+}
+
+/// Whether nobody reads any more what is written to a pipe or socket, which a writer that waits would only notice with its next word.
+pub fn is_abandoned(out: impl AsFd) -> bool {
+    let mut polled = [PollFd::from_borrowed_fd(out.as_fd(), PollFlags::empty())];
+    let gone = PollFlags::ERR | PollFlags::HUP;
+    poll(&mut polled, Some(&Timespec::default())).is_ok()
+        && polled.iter().any(|polled| polled.revents().intersects(gone))
 }
 
 /// Prints text in one go.
@@ -157,6 +167,15 @@ mod tests {
 
     fn files_in(folder: &Path) -> usize {
         std::fs::read_dir(folder).unwrap().count()
+    }
+
+    #[test]
+    fn a_pipe_is_abandoned_with_its_reader() {
+        let (reader, writer) = std::io::pipe().unwrap();
+        assert!(!is_abandoned(&writer));
+        drop(reader);
+        assert!(is_abandoned(&writer));
+        assert!(!is_abandoned(File::open("/dev/null").unwrap()));
     }
 
     #[test]

@@ -68,6 +68,9 @@ pub fn run(arguments: &Trace) -> Result<(), Failure> {
             report::note(&format!("the trace of {} is gone: it is {state}", remoteproc.name()));
             return Ok(());
         }
+        if output::is_abandoned(std::io::stdout()) {
+            return Ok(());
+        }
         std::thread::sleep(BETWEEN_LOOKS);
     }
 }
