@@ -26,7 +26,7 @@ pub fn run(image: &Path, count: u32, target: &Target, report: &mut Report) -> Re
     for _ in 0..WARM_UP {
         live(&m33)?;
     }
-    // As often as the log is looked at, for it is too short for all lives.
+    // Looked at after each life too, so that a warning is told with its life.
     log.ensure_quiet(&[])?;
     let (before, heap_before) = (Footprint::take()?, statistics::heap(&tee)?);
     let mut all = || {
